@@ -1,0 +1,99 @@
+/* Runs the registered tests:  tests [WORD...]  keeps those whose group.name contains a WORD. */
+#include "tests/test.h"
+
+#include <stdarg.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct test {
+    const char *group, *name;
+    test_fn fn;
+} test;
+
+static test tests[4096];
+static int test_count, failures_here;
+static const char *skip_reason;
+static char directory[64], program[4096];
+
+void test_register(const char *group, const char *name, test_fn fn) {
+    if (test_count == (int)(sizeof tests / sizeof *tests)) abort();
+    tests[test_count++] = (test){group, name, fn};
+}
+
+void test_fail(const char *file, int line, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    printf("    %s:%d: ", file, line);
+    vprintf(format, arguments);
+    printf("\n");
+    va_end(arguments);
+    failures_here++;
+}
+
+void test_skip(const char *reason) { skip_reason = reason; }
+
+const char *test_directory(void) {
+    if (!directory[0]) {
+        strcpy(directory, "/tmp/parallax-tests-XXXXXX");
+        if (!mkdtemp(directory)) abort();
+    }
+    return directory;
+}
+
+int test_run_parallax(const char *arguments, const char **stderr_text) {
+    static char text[4096];
+    char command[8192];
+    snprintf(command, sizeof command, "%s %s 2>&1 >/dev/null </dev/null", program, arguments);
+    FILE *pipe = popen(command, "r");
+    if (!pipe) abort();
+    size_t size = fread(text, 1, sizeof text - 1, pipe);
+    text[size] = 0;
+    char rest[4096];
+    while (fread(rest, 1, sizeof rest, pipe) > 0) continue;
+    int status = pclose(pipe);
+    if (stderr_text) *stderr_text = text;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int compare(const void *a, const void *b) {
+    const test *x = a, *y = b;
+    int order = strcmp(x->group, y->group);
+    return order ? order : strcmp(x->name, y->name);
+}
+
+static int wanted(const test *t, int count, char **words) {
+    char full[256];
+    snprintf(full, sizeof full, "%s.%s", t->group, t->name);
+    for (int i = 0; i < count; i++)
+        if (strstr(full, words[i])) return 1;
+    return count == 0;
+}
+
+int main(int count, char **words) {
+    /* The program stands beside the test runner. */
+    const char *slash = strrchr(words[0], '/');
+    snprintf(program, sizeof program, "%.*s/parallax", slash ? (int)(slash - words[0]) : 1,
+             slash ? words[0] : ".");
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    qsort(tests, (size_t)test_count, sizeof *tests, compare);
+    int passed = 0, failed = 0, skipped = 0;
+    for (int i = 0; i < test_count; i++) {
+        if (!wanted(&tests[i], count - 1, words + 1)) continue;
+        failures_here = 0;
+        skip_reason = NULL;
+        tests[i].fn();
+        const char *word = failures_here ? "FAILED" : skip_reason ? "skipped" : "ok";
+        printf("%-8s %s.%s%s%s\n", word, tests[i].group, tests[i].name, skip_reason ? ": " : "",
+               skip_reason ? skip_reason : "");
+        if (failures_here) failed++;
+        else if (skip_reason) skipped++;
+        else passed++;
+    }
+    if (directory[0]) {
+        char command[128];
+        snprintf(command, sizeof command, "rm -rf %s", directory);
+        if (system(command)) fprintf(stderr, "could not remove %s\n", directory);
+    }
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed > 0 || passed == 0;
+}
