@@ -2,7 +2,9 @@
 config ?= release
 build := build/$(config)
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 CFLAGS_release := -O3 -march=native -fno-math-errno -g
 CFLAGS_debug := -O0 -march=native -g
 CFLAGS_sanitize := -O1 -march=native -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -22,14 +24,14 @@ $(build)/libparallax.a: $(call objects,$(library_sources))
 	rm -f $@ && ar rcs $@ $^
 $(build)/parallax: $(call objects,$(tool_sources)) $(build)/libparallax.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
-$(build)/tests: $(call objects,$(test_sources)) $(build)/libparallax.a
+$(build)/run_tests: $(call objects,$(test_sources)) $(build)/libparallax.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 $(build)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c -o $@ $<
 
-test: $(build)/tests $(build)/parallax
-	$(build)/tests
+test: $(build)/run_tests $(build)/parallax
+	$(build)/run_tests
 
 clean:
 	rm -rf build

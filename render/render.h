@@ -11,16 +11,17 @@
 #include "nerf/core/progress.h"
 #include "nerf/core/views.h"
 
-/* ---- meshes ---------------------------------------------------------------------------------------------- */
+/* ---- meshes ----------------------------------------------------------------------------------------------
+ */
 
 typedef struct plx_mesh plx_mesh;
 
 typedef struct plx_mesh_options {
-    char up;           /* 'y' or 'z': the file's up axis; turned so that z is up (y up, front +z -> z up, front +x) */
-    float rotation[9]; /* row-major 3x3, applied in the file's own axes before the turn */
-    float scale[3];    /* per-axis factor (x, y, z after the turn) before centring: baked variants */
-    float smooth_angle;    /* radians; sharper edges keep a crease. Default 45 degrees */
-    bool normalise;        /* centre the bounding box on the origin, diagonal 1. Default true */
+    char up; /* 'y' or 'z': the file's up axis; turned so that z is up (y up, front +z -> z up, front +x) */
+    float rotation[9];       /* row-major 3x3, applied in the file's own axes before the turn */
+    float scale[3];          /* per-axis factor (x, y, z after the turn) before centring: baked variants */
+    float smooth_angle;      /* radians; sharper edges keep a crease. Default 45 degrees */
+    bool normalise;          /* centre the bounding box on the origin, diagonal 1. Default true */
     const char *texture_dir; /* further folder to look for textures in, or NULL */
 } plx_mesh_options;
 
@@ -39,16 +40,18 @@ int plx_mesh_from_arrays(plx_mesh **out, int vertices, const float *positions, c
 typedef struct plx_mesh_info {
     int64_t vertices, triangles;
     int materials, textures, textures_missing;
-    float transparent;        /* share of the surface area with opacity below 0.99 */
+    float transparent;            /* share of the surface area with opacity below 0.99 */
     float box_min[3], box_max[3]; /* after normalisation */
 } plx_mesh_info;
 plx_mesh_info plx_mesh_describe(const plx_mesh *mesh);
 
-/* ---- scenes: a mesh in Embree, ready to draw --------------------------------------------------------------- */
+/* ---- scenes: a mesh in Embree, ready to draw
+ * --------------------------------------------------------------- */
 
 typedef struct plx_light {
     float key_direction[3]; /* unit, world, towards the light */
-    float key, sky, ground; /* linear intensities; key + sky <= 0.95 keeps white objects off the white background */
+    float key, sky,
+        ground; /* linear intensities; key + sky <= 0.95 keeps white objects off the white background */
 } plx_light;
 
 plx_light plx_light_default(void);
@@ -63,26 +66,27 @@ void plx_scene_free(plx_scene *scene);
 const plx_mesh *plx_scene_mesh(const plx_scene *scene);
 
 typedef struct plx_draw_options {
-    int samples;  /* per pixel: 1 = pixel centre, n*n = regular grid. Default 9 */
+    int samples; /* per pixel: 1 = pixel centre, n*n = regular grid. Default 9 */
     plx_light light;
     bool colour, depth, normal; /* what to make; defaults true, false, false */
-    float white_cap;      /* object pixels stay at or below this encoded value. Default 254/255 */
+    float white_cap;            /* object pixels stay at or below this encoded value. Default 254/255 */
 } plx_draw_options;
 
 plx_draw_options plx_draw_options_default(void);
 
 /* Draws one view: view->camera is read, the wanted images are created (the others left empty).
- *  colour (H,W,4): straight RGBA, encoded; anti-aliased by supersampling, transparency ordered, up to 16 layers.
- *  depth (H,W,2):  first and last surface along the ray through the pixel centre, distance; 0 = miss. Surfaces of
- *                  opacity below 0.5 are passed through.
- *  normal (H,W,3): of that first surface, world, turned to the viewer.
- * Single-threaded when called inside a parallel region, all threads otherwise; the same bits either way. */
+ *  colour (H,W,4): straight RGBA, encoded; anti-aliased by supersampling, transparency ordered, up to 16
+ * layers. depth (H,W,2):  first and last surface along the ray through the pixel centre, distance; 0 = miss.
+ * Surfaces of opacity below 0.5 are passed through. normal (H,W,3): of that first surface, world, turned to
+ * the viewer. Single-threaded when called inside a parallel region, all threads otherwise; the same bits
+ * either way. */
 int plx_scene_draw(const plx_scene *scene, plx_view *view, const plx_draw_options *options);
 
-/* ---- image files --------------------------------------------------------------------------------------------- */
+/* ---- image files
+ * --------------------------------------------------------------------------------------------- */
 
-/* PNG or JPEG, 8 or 16 bits -> float (H,W,C) in [0,1], C = 3 or 4 (grey is widened). Sizes are checked against
- * PLX_IMAGE_MAX_SIDE and 64 Mpixel before decoding. */
+/* PNG or JPEG, 8 or 16 bits -> float (H,W,C) in [0,1], C = 3 or 4 (grey is widened). Sizes are checked
+ * against PLX_IMAGE_MAX_SIDE and 64 Mpixel before decoding. */
 int plx_image_load(plx_image *out, const char *path);
 /* 8-bit PNG, C = 1, 3 or 4; values clamped to [0,1] and rounded. Atomic. */
 int plx_png_save(const char *path, const plx_image *image);
@@ -102,20 +106,22 @@ int plx_exr_load(plx_image *out, const char *path, int count, const char *const 
 int plx_geometry_save(const char *path, const plx_view *view);
 int plx_geometry_load(plx_view *view, const char *path);
 
-/* ---- video ------------------------------------------------------------------------------------------------------ */
+/* ---- video
+ * ------------------------------------------------------------------------------------------------------ */
 
 typedef struct plx_video plx_video;
 
-/* PATH.mp4 through the program `ffmpeg` (H.264 yuv420p, crf 17, bt709, faststart); frames of odd size are padded
- * by repeating the edge. When ffmpeg is absent: numbered PNGs in the folder PATH without its ending, and
- * plx_video_fallback says so. */
+/* PATH.mp4 through the program `ffmpeg` (H.264 yuv420p, crf 17, bt709, faststart); frames of odd size are
+ * padded by repeating the edge. When ffmpeg is absent: numbered PNGs in the folder PATH without its ending,
+ * and plx_video_fallback says so. */
 int plx_video_open(plx_video **out, const char *path, int width, int height, double fps);
 int plx_video_add(plx_video *video, const plx_image *frame); /* (H,W,3) encoded */
 int plx_video_close(plx_video *video);  /* finishes atomically and frees; on error nothing is left */
 void plx_video_abort(plx_video *video); /* frees and removes what was written */
 const char *plx_video_fallback(const plx_video *video); /* NULL, or the line to show the user */
 
-/* ---- camera paths ------------------------------------------------------------------------------------------------- */
+/* ---- camera paths
+ * ------------------------------------------------------------------------------------------------- */
 
 typedef struct plx_path {
     int count;
@@ -123,8 +129,8 @@ typedef struct plx_path {
     double fps;
 } plx_path;
 
-/* kind: "orbit" (one turn at the given elevation, closed) or "spiral" (one turn, elevation -10 to 50 degrees and
- * back). Angles in radians. */
+/* kind: "orbit" (one turn at the given elevation, closed) or "spiral" (one turn, elevation -10 to 50 degrees
+ * and back). Angles in radians. */
 int plx_path_make(plx_path *out, const char *kind, int frames, float elevation, float distance, float fov,
                   int width, int height);
 /* nerfstudio's camera_path.json (formats.md); width or height 0 takes the file's render size. */

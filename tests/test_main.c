@@ -20,17 +20,19 @@ void test_register(const char *group, const char *name, test_fn fn) {
     tests[test_count++] = (test){group, name, fn};
 }
 
-void test_fail(const char *file, int line, const char *format, ...) {
+void test_fail(const char *file, int line, const char *what, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    printf("    %s:%d: ", file, line);
+    printf("    %s:%d: %s -- ", file, line, what);
     vprintf(format, arguments);
     printf("\n");
     va_end(arguments);
     failures_here++;
 }
 
-void test_skip(const char *reason) { skip_reason = reason; }
+void test_skip(const char *reason) {
+    skip_reason = reason;
+}
 
 const char *test_directory(void) {
     if (!directory[0]) {
@@ -85,9 +87,12 @@ int main(int count, char **words) {
         const char *word = failures_here ? "FAILED" : skip_reason ? "skipped" : "ok";
         printf("%-8s %s.%s%s%s\n", word, tests[i].group, tests[i].name, skip_reason ? ": " : "",
                skip_reason ? skip_reason : "");
-        if (failures_here) failed++;
-        else if (skip_reason) skipped++;
-        else passed++;
+        if (failures_here)
+            failed++;
+        else if (skip_reason)
+            skipped++;
+        else
+            passed++;
     }
     if (directory[0]) {
         char command[128];

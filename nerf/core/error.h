@@ -1,5 +1,6 @@
 /* Errors. What the world can cause (files, devices, options, memory, disk) returns a negative plx_status and
- * leaves one line in plx_error(); what only a programmer can cause (shapes, NULL) is a PLX_CHECK, which aborts. */
+ * leaves one line in plx_error(); what only a programmer can cause (shapes, NULL) is a PLX_CHECK, which
+ * aborts. */
 #ifndef PLX_CORE_ERROR_H
 #define PLX_CORE_ERROR_H
 
@@ -32,9 +33,9 @@ _Noreturn void plx_check_failed(const char *file, int line, const char *format, 
     __attribute__((format(printf, 3, 4)));
 
 /* PLX_CHECK(ndim == 4, "conv2d: input has %d dimensions, not 4", ndim); */
-#define PLX_CHECK(condition, ...)                                                                                \
-    do {                                                                                                         \
-        if (!(condition)) plx_check_failed(__FILE__, __LINE__, __VA_ARGS__);                                     \
+#define PLX_CHECK(condition, ...)                                            \
+    do {                                                                     \
+        if (!(condition)) plx_check_failed(__FILE__, __LINE__, __VA_ARGS__); \
     } while (0)
 
 #endif

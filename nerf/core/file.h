@@ -1,22 +1,24 @@
-/* Whole files: read with a cap, and written beside, fsynced and renamed, so that a reader never sees half a file
- * and a failed write leaves what was there. */
+/* Whole files: read with a cap, and written beside, fsynced and renamed, so that a reader never sees half a
+ * file and a failed write leaves what was there. */
 #ifndef PLX_CORE_FILE_H
 #define PLX_CORE_FILE_H
 
 #include <stddef.h>
 #include <stdio.h>
 
-/* The whole file, with a 0 byte behind it, malloc'ed. PLX_ERROR_INPUT above `max_bytes` or for a directory. */
+/* The whole file, with a 0 byte behind it, malloc'ed. PLX_ERROR_INPUT above `max_bytes` or for a directory.
+ */
 int plx_file_read(char **data, size_t *size, const char *path, size_t max_bytes);
 
 typedef struct plx_writer {
-    FILE *file;     /* write here */
-    char *path;     /* where it will be */
-    char *beside;   /* where it is until commit; same folder */
+    FILE *file;   /* write here */
+    char *path;   /* where it will be */
+    char *beside; /* where it is until commit; same folder */
 } plx_writer;
 
 int plx_writer_open(plx_writer *writer, const char *path);
-int plx_writer_commit(plx_writer *writer); /* flush, fsync, rename, fsync the folder; on error nothing is left */
+int plx_writer_commit(
+    plx_writer *writer); /* flush, fsync, rename, fsync the folder; on error nothing is left */
 void plx_writer_abort(plx_writer *writer); /* after a commit, or on a zeroed writer, it does nothing */
 
 int plx_file_write(const char *path, const void *data, size_t size); /* the three above in one */

@@ -1,5 +1,5 @@
-/* Progress of long work: a callback with the user's pointer last. Work stops, with PLX_ERROR_CANCELLED, when it
- * returns non-zero. */
+/* Progress of long work: a callback with the user's pointer last. Work stops, with PLX_ERROR_CANCELLED, when
+ * it returns non-zero. */
 #ifndef PLX_CORE_PROGRESS_H
 #define PLX_CORE_PROGRESS_H
 

@@ -15,9 +15,9 @@ typedef struct plx_rng {
 plx_rng plx_rng_fork(plx_rng rng, uint64_t id);
 
 uint32_t plx_rng_u32(plx_rng rng, uint64_t index);
-float plx_rng_uniform(plx_rng rng, uint64_t index);           /* [0,1), 24 bits */
-float plx_rng_normal(plx_rng rng, uint64_t index);            /* N(0,1), Box-Muller, computed in double */
-uint32_t plx_rng_below(plx_rng rng, uint64_t index, uint32_t n); /* {0..n-1}; n > 0 */
+float plx_rng_uniform(plx_rng rng, uint64_t index);               /* [0,1), 24 bits */
+float plx_rng_normal(plx_rng rng, uint64_t index);                /* N(0,1), Box-Muller, computed in double */
+uint32_t plx_rng_below(plx_rng rng, uint64_t index, uint32_t n);  /* {0..n-1}; n > 0 */
 void plx_rng_fill_uniform(plx_rng rng, float *out, size_t count); /* out[i] = plx_rng_uniform(rng, i) */
 void plx_rng_fill_normal(plx_rng rng, float *out, size_t count);  /* out[i] = plx_rng_normal(rng, i) */
 

@@ -14,10 +14,10 @@ typedef struct plx_view {
 
 typedef struct plx_views {
     int count;
-    plx_view *views;  /* owned */
-    bool has_alpha;   /* the source has opacity; otherwise the background is white */
-    float near, far;  /* bounds along the ray, world units; 0, 0 when unknown */
-    char name[128];   /* the object's */
+    plx_view *views; /* owned */
+    bool has_alpha;  /* the source has opacity; otherwise the background is white */
+    float near, far; /* bounds along the ray, world units; 0, 0 when unknown */
+    char name[128];  /* the object's */
 } plx_views;
 
 int plx_views_create(plx_views *out, int count); /* empty views */
