@@ -1,0 +1,33 @@
+/* A radiance field of one object: triplane + decoder + frame, as parameters that can be rendered and
+ * optimised. */
+#ifndef PLX_FIELD_H
+#define PLX_FIELD_H
+
+#include "nerf/nerf.h"
+#include "nerf/sampling.h"
+#include "nerf/tensor/ops_field.h"
+#include "nerf/tensor/params.h"
+#include "nerf/triplane.h"
+
+/* Declares the decoder's parameters under `prefix` ("decoder.w1", ...): weights N(0, 1/fan-in), the density's
+ * bias `density_bias` (raw; a ray across the object starts half transparent at 0), learning rate factor
+ * `rate`. */
+int plx_decoder_declare(plx_params *params, const char *prefix, plx_field_size size, float density_bias,
+                        float rate);
+
+/* The operands without planes; the caller sets xy, xz, yz. */
+plx_field_operands plx_decoder_bind(plx_params *params, const char *prefix, plx_field_size size);
+
+struct plx_field {
+    plx_field_size size; /* N = 1 */
+    plx_frame frame;
+    plx_params *params; /* planes.xy (1,rows,columns,channels), planes.xz, planes.yz, decoder.* */
+    plx_field_operands operands;
+    unsigned char
+        *occupancy; /* (G,G,G) over the bounding cube, x fastest; NULL until plx_field_update_occupancy */
+};
+
+/* Planes are zero (unguided: N(0, .1)); `train` makes gradients and optimiser blocks. */
+int plx_field_create(plx_field **out, plx_field_size size, plx_frame frame, uint64_t seed, bool train);
+
+#endif

@@ -1,0 +1,100 @@
+/* Radiance fields: render one, fit one to posed views, keep one on disk. Public. */
+#ifndef PLX_NERF_H
+#define PLX_NERF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nerf/core/camera.h"
+#include "nerf/core/error.h"
+#include "nerf/core/image.h"
+#include "nerf/core/progress.h"
+#include "nerf/core/views.h"
+
+typedef struct plx_field plx_field;
+
+void plx_field_free(plx_field *field);
+
+/* ---- rendering
+ * ------------------------------------------------------------------------------------------------ */
+
+typedef struct plx_render_options {
+    int samples; /* per ray across the bounding sphere's diameter, before empty space is skipped. Default 96
+                  */
+    bool skip_empty; /* by the occupancy grid. Default true */
+    bool depth, normal;
+} plx_render_options;
+
+plx_render_options plx_render_options_default(void);
+
+/* view->camera is read; colour (H,W,4) straight RGBA is made, and on demand depth (H,W,2): expected distance
+ * where opacity > 0.5, twice, and normal (H,W,3) from the density's gradient. */
+int plx_field_render(plx_field *field, plx_view *view, const plx_render_options *options);
+
+/* To be called after the parameters change and before rendering with skip_empty. */
+int plx_field_update_occupancy(plx_field *field);
+
+/* ---- optimisation: fit and NGD share this
+ * ------------------------------------------------------------------------ */
+
+typedef struct plx_ray_target {
+    float origin[3], direction[3]; /* unit */
+    float colour[3];               /* over white */
+    float opacity;                 /* < 0: unknown */
+    float weight;
+} plx_ray_target;
+
+typedef struct plx_step_options {
+    float rate;            /* of the planes */
+    float decoder_rate;    /* factor on it; 0 freezes the decoder */
+    int coarse, fine;      /* samples a ray: stratified, then importance */
+    float opacity_weight;  /* of the squared opacity error */
+    float total_variation; /* weight on the planes' squared differences; 0 = none */
+} plx_step_options;
+
+plx_step_options plx_step_options_default(void);
+
+/* One Adam step on mean_r weight_r (|C_r - colour_r|^2 + opacity_weight |O_r - opacity_r|^2); the field must
+ * have been made for training. Adam's state lives as long as the field. `loss` may be NULL. */
+int plx_field_step(plx_field *field, int rays, const plx_ray_target *targets, const plx_step_options *options,
+                   uint64_t seed, double *loss);
+
+typedef struct plx_fit_options {
+    int steps, rays;      /* rays a step */
+    int resolution;       /* of each plane */
+    int channels, hidden; /* multiples of 16 */
+    float rate;
+    float seconds; /* stop after this long even if steps remain; 0 = no limit */
+    uint64_t seed;
+} plx_fit_options;
+
+plx_fit_options plx_fit_options_default(void);
+
+/* Fits a field in the world frame to posed views of one object inside the sphere of radius PLX_SCENE_RADIUS.
+ */
+int plx_fit(plx_field **out, const plx_views *views, const plx_fit_options *options, plx_progress_fn progress,
+            void *user);
+
+/* ---- scene files
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* Self-contained safetensors: planes, decoder, frame (kind, camera, radius) and rules (activations, padding,
+ * step) in the metadata; half stores planes as F16. */
+int plx_field_save(const plx_field *field, const char *path, bool half);
+int plx_field_load(plx_field **out, const char *path, bool train);
+
+/* What a safetensors file is, one line or more of text (malloc'ed): a scene, a model, or tensors. */
+int plx_weights_describe(char **text, const char *path);
+
+/* The camera the field was made from: true if it has one (not the world frame). */
+bool plx_field_input_camera(const plx_field *field, plx_camera *camera);
+
+/* ---- image metrics
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* On 8-bit values of images over white, (H,W,3) in [0,1]; both are rounded to 8 bits first. */
+double plx_psnr(const plx_image *a, const plx_image *b); /* dB; INFINITY for equal images */
+/* skimage's default: 7x7 uniform window, sample covariance, K1 .01, K2 .03, per channel, borders cropped. */
+double plx_ssim(const plx_image *a, const plx_image *b);
+
+#endif

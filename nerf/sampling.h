@@ -1,0 +1,34 @@
+/* Rays clipped to the bounding sphere, and samples along them, packed: nothing assumes the same number per
+ * ray. */
+#ifndef PLX_SAMPLING_H
+#define PLX_SAMPLING_H
+
+#include "nerf/core/arena.h"
+#include "nerf/core/error.h"
+#include "nerf/core/rng.h"
+#include "nerf/tensor/kernels_field.h"
+#include "nerf/triplane.h"
+
+typedef struct plx_ray {
+    float origin[3], direction[3]; /* unit */
+    float t0, t1;                  /* part inside the sphere; t0 == t1: none */
+} plx_ray;
+
+plx_ray plx_ray_through(const plx_camera *camera, float px, float py, float radius);
+
+/* `count` intervals of equal length over [t0,t1], one jittered sample in each (its middle when rng is NULL);
+ * rays that miss the sphere get none. */
+plx_rays plx_sample_stratified(plx_arena *arena, const plx_ray *rays, int R, int count, const plx_rng *rng);
+
+/* Inverse-CDF samples from the coarse samples' compositing weights (values (S,4) at `coarse`), `count` a ray,
+ * merged with the coarse ones in order; intervals reach halfway to the neighbours and together cover [t0,t1]
+ * (Mildenhall et al. 2020, 5.2). */
+plx_rays plx_sample_importance(plx_arena *arena, const plx_ray *rays, plx_rays coarse, const float *values,
+                               int count, plx_rng rng);
+
+/* The decoder's coordinates (S,5) of all samples. Rays of object n are object_start[n] ..
+ * object_start[n+1]-1, in frame frames[n]. */
+plx_points plx_points_along(plx_arena *arena, const plx_ray *rays, plx_rays samples, int N,
+                            const int *object_start, const plx_frame *frames);
+
+#endif
