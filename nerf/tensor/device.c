@@ -8,7 +8,9 @@ static plx_kernels ref_table, cpu_table;
 
 static void fill_tables(void) {
     plx_kernels_ref(&ref_table);
+    plx_kernels_field_ref(&ref_table);
     cpu_table = ref_table;
+    plx_kernels_field_cpu(&cpu_table);
 }
 
 /* The name of the first entry that is missing, or NULL. */
