@@ -1,6 +1,13 @@
-# Parallax: make [demo|test|data|lint] [config=release|debug|sanitize] [werror=1]
+# Parallax
+#   make          the program, build/release/parallax
+#   make test     installs what is missing, builds, runs every test
+#   make lint     formatting, and who may include whom
+#   make data     the default object set (Debian's sweethome3d-furniture, not installed) into data/
+#   make deps     the Debian packages that are missing
+# config=release|debug|sanitize   werror=1   verbose=1
 config ?= release
 build := build/$(config)
+program := $(build)/parallax
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -15,25 +22,76 @@ LDLIBS := -lassimp -lembree3 -lOpenEXRCore-3_1 -lzip -ldnnl -ljansson -lpopt -lm
 library_sources := $(wildcard nerf/core/*.c nerf/tensor/*.c nerf/*.c diffusion/*.c render/*.c datasets/*.c)
 tool_sources := $(wildcard tools/*.c)
 test_sources := $(wildcard tests/test_*.c)
+sources := $(library_sources) $(tool_sources) $(test_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
+quiet := $(if $(verbose),,@)
 
-.PHONY: all test clean
-all: $(build)/parallax
+.PHONY: all objects deps deps-lint deps-data test lint data clean
+all: $(if $(tool_sources),$(program),objects)
+objects: $(call objects,$(sources)) # compiles everything, links nothing
 
 $(build)/libparallax.a: $(call objects,$(library_sources))
-	rm -f $@ && ar rcs $@ $^
-$(build)/parallax: $(call objects,$(tool_sources)) $(build)/libparallax.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	@echo "  AR $@"
+	$(quiet)rm -f $@ && ar rcs $@ $^
+$(program): $(call objects,$(tool_sources)) $(build)/libparallax.a
+	@echo "  LD $@"
+	$(quiet)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 $(build)/run_tests: $(call objects,$(test_sources)) $(build)/libparallax.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	@echo "  LD $@"
+	$(quiet)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 $(build)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	@echo "  CC $<"
+	$(quiet)$(CC) $(CFLAGS) -c -o $@ $<
 
-test: $(build)/run_tests $(build)/parallax
-	$(build)/run_tests
+# ---- Debian packages, by name --------------------------------------------------------------------------------------
+deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembree-dev libjansson-dev libopenexr-dev \
+    libpopt-dev librandom123-dev libstb-dev libzip-dev ffmpeg
+deps-lint: packages := clang clang-format libomp-dev
+deps-data: packages := unzip
+
+# Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
+# On a system without dpkg it says what is needed and goes on.
+deps deps-lint deps-data:
+	@missing=$$(for name in $(packages); do \
+	    dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$name; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "needed, by Debian's names:$$missing" >&2; exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then sudo=; elif [ -t 0 ]; then sudo="sudo "; else sudo="sudo -n "; fi; \
+	update="$${sudo}apt-get update -qq"; \
+	install="$${sudo}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$$missing"; \
+	printf '%s\n' "$$update" "$$install"; \
+	if [ -n "$$sudo" ] && ! command -v sudo >/dev/null; then \
+	    echo "not root, and no sudo: run the two lines above as root" >&2; exit 1; fi; \
+	$$update; $$install >/dev/null || { echo "could not install:$$missing" >&2; exit 1; }
+
+# What is built after deps is built by a make of its own, so that nothing compiles before its headers are there.
+submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# ---- tests and lint -------------------------------------------------------------------------------------------------
+test: deps
+	@$(submake) $(build)/run_tests $(if $(tool_sources),$(program))
+	@LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
+
+lint: deps-lint
+	@clang-format --dry-run -Werror $(wildcard $(foreach d,nerf nerf/core nerf/tensor diffusion render datasets tools tests \
+	    tests/fuzz,$(d)/*.c $(d)/*.h))
+	@tests/check_layers.sh
+
+# ---- the default object set: data/sweethome3d/COLLECTION/... ---------------------------------------------------------
+data: data/sweethome3d
+data/sweethome3d: | deps-data
+	@rm -rf data/download && mkdir -p data/download
+	cd data/download && { apt-get download sweethome3d-furniture || \
+	    { apt-get update -qq && apt-get download sweethome3d-furniture; }; }
+	dpkg-deb -x data/download/sweethome3d-furniture_*.deb data/download
+	@for zip in data/download/usr/share/sweethome3d/furniture/*.sh3f; do \
+	    unzip -q $$zip -d data/download/sweethome3d/$$(basename $$zip .sh3f) || exit 1; done
+	@cp data/download/usr/share/doc/sweethome3d-furniture/copyright data/download/sweethome3d/
+	@mv data/download/sweethome3d $@ && rm -rf data/download
+	@echo "unpacked: $@ ($$(find $@ -name '*.obj' | wc -l) objects)"
 
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(call objects,$(library_sources) $(tool_sources) $(test_sources)))
+-include $(patsubst %.o,%.d,$(call objects,$(sources)))
