@@ -57,7 +57,7 @@ typedef struct plx_rays {
     X(composite_bwd,                                                                                         \
       (plx_rays rays, const float *values, const float *out, const float *dout, float *dvalues))             \
     /* out (R,2): negative log-likelihood of the first hit, squared colour error at it. slab[r]: how many of \
-     * the ray's last samples lie in the slab that holds the hit; 0 = the ray misses. colour (R,3): the                \
+     * the ray's last samples lie in the slab that holds the hit; 0 = the ray misses. colour (R,3): the      \
      * truth. */                                                                                             \
     X(first_hit_fwd, (plx_rays rays, const int *slab, const float *colour, const float *values, float *out)) \
     X(first_hit_bwd, (plx_rays rays, const int *slab, const float *colour, const float *values,              \
