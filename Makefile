@@ -70,7 +70,7 @@ submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS))
 
 # ---- tests and lint -------------------------------------------------------------------------------------------------
 test: deps
-	@$(submake) $(build)/run_tests $(if $(tool_sources),$(program))
+	+@$(submake) $(build)/run_tests $(if $(tool_sources),$(program))
 	@LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
 
 lint: deps-lint
