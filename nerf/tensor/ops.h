@@ -22,6 +22,7 @@ plx_tensor *plx_silu(plx_tape *t, plx_tensor *x);
 plx_tensor *plx_sigmoid(plx_tape *t, plx_tensor *x);
 plx_tensor *plx_add(plx_tape *t, plx_tensor *a, plx_tensor *b); /* same shape */
 plx_tensor *plx_scale(plx_tape *t, plx_tensor *x, float factor);
+plx_tensor *plx_scale_rows(plx_tape *t, plx_tensor *x, const float *factors /* (N) */); /* x (N,...) */
 
 plx_tensor *plx_concat(plx_tape *t, plx_tensor *a, plx_tensor *b);     /* (...,A), (...,B) -> (...,A+B) */
 plx_tensor *plx_slice(plx_tape *t, plx_tensor *x, int begin, int end); /* (...,C) -> (...,end-begin) */

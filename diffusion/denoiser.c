@@ -1,0 +1,219 @@
+#include "diffusion/denoiser.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "diffusion/layers.h"
+
+enum {
+    TIME_FREQUENCIES = 6, /* logSNR/20: the finest period is 2 / 2^5, 1.25 in logSNR */
+    VIEWS_AT_ONCE = 4,    /* at inference: bounds the activations */
+};
+
+plx_denoiser_config plx_denoiser_config_default(void) {
+    plx_denoiser_config config = {
+        .render_channels = 4,
+        .prediction = PLX_PREDICT_V,
+        .schedule = {PLX_SCHEDULE_COSINE, 0},
+        .unet = plx_unet_config_default(),
+    };
+    config.unet.attention[1] = true;
+    config.unet.embedding = 128;
+    config.unet.zero_output = true;
+    return config;
+}
+
+static bool has_input_mask(const plx_denoiser_config *c) {
+    return c->input_concat || c->unet.context;
+}
+
+static plx_unet_config unet_of(const plx_denoiser_config *c) {
+    plx_unet_config unet = c->unet;
+    unet.in_channels = 3 + c->render_channels + 1 + (c->input_concat ? 4 : 0) + has_input_mask(c);
+    unet.out_channels = 3;
+    return unet;
+}
+
+int plx_denoiser_config_check(const plx_denoiser_config *c) {
+    if (c->render_channels < 1 || c->render_channels > 64)
+        return plx_fail(PLX_ERROR_INPUT, "denoiser: %d render channels", c->render_channels);
+    if ((unsigned)c->prediction > PLX_PREDICT_X0 || (unsigned)c->schedule.kind > PLX_SCHEDULE_LINEAR)
+        return plx_fail(PLX_ERROR_INPUT, "denoiser: unknown prediction or schedule");
+    if (c->schedule.steps < 0) return plx_fail(PLX_ERROR_INPUT, "denoiser: %d time steps", c->schedule.steps);
+    if (c->unet.embedding < 1) return plx_fail(PLX_ERROR_INPUT, "denoiser: no embedding for the time");
+    plx_unet_config unet = unet_of(c);
+    return plx_unet_config_check(&unet);
+}
+
+int plx_denoiser_declare(plx_params *params, const char *prefix, const plx_denoiser_config *config) {
+    int status = plx_denoiser_config_check(config);
+    if (status) return status;
+    plx_unet_config unet = unet_of(config);
+    status = plx_layer_embedding_declare(params, prefix, "time", 1, TIME_FREQUENCIES, unet.embedding);
+    return status ? status : plx_unet_declare(params, prefix, &unet);
+}
+
+/* (N,H,W,1): 1 where the condition is dropped. */
+static plx_tensor *mask_channel(plx_tape *tape, const int *shape, const bool *dropped) {
+    const int one[] = {shape[0], shape[1], shape[2], 1};
+    size_t pixels = (size_t)shape[1] * (size_t)shape[2];
+    plx_tensor *mask = plx_tape_tensor(tape, "dropped", 4, one, false);
+    for (size_t i = 0; i < pixels * (size_t)shape[0]; i++) mask->data[i] = dropped && dropped[i / pixels];
+    return mask;
+}
+
+static plx_tensor *unless_dropped(plx_tape *tape, plx_tensor *x, const bool *dropped) {
+    if (!dropped) return x;
+    float *factors = plx_arena_alloc(plx_tape_arena(tape), (size_t)x->shape[0] * sizeof *factors);
+    for (int n = 0; n < x->shape[0]; n++) factors[n] = dropped[n] ? 0 : 1;
+    return plx_scale_rows(tape, x, factors);
+}
+
+plx_tensor *plx_denoiser_forward(plx_tape *tape, const plx_denoiser *denoiser,
+                                 const plx_denoiser_inputs *in) {
+    const plx_denoiser_config *c = &denoiser->config;
+    const int *s = in->render->shape, N = s[0], view[] = {N, s[1], s[2], 3};
+    PLX_CHECK(in->render->ndim == 4 && s[3] == c->render_channels,
+              "denoiser: render (%d,%d,%d,%d), %d channels", N, s[1], s[2], s[3], c->render_channels);
+    PLX_CHECK(!c->input_concat == !in->input && !c->unet.context == !in->context,
+              "denoiser: input view expected");
+    plx_unet_config unet = unet_of(c);
+
+    plx_tensor *x = plx_tape_input(tape, 4, view, in->z, false);
+    x = plx_concat(tape, x, unless_dropped(tape, in->render, in->render_dropped));
+    x = plx_concat(tape, x, mask_channel(tape, s, in->render_dropped));
+    if (c->input_concat) x = plx_concat(tape, x, unless_dropped(tape, in->input, in->input_dropped));
+    if (has_input_mask(c)) x = plx_concat(tape, x, mask_channel(tape, s, in->input_dropped));
+
+    float *time = plx_arena_alloc(plx_tape_arena(tape), (size_t)N * sizeof *time);
+    for (int n = 0; n < N; n++) time[n] = (float)(plx_noise_log_snr(in->levels[n]) / 20);
+    plx_unet_inputs inputs = {
+        .x = x,
+        .embedding = plx_layer_embedding(tape, denoiser->params, denoiser->prefix, "time", time, N, 1,
+                                         TIME_FREQUENCIES),
+        .context = in->context ? unless_dropped(tape, in->context, in->input_dropped) : NULL,
+    };
+    return plx_unet_forward(tape, denoiser->params, denoiser->prefix, &unet, &inputs, NULL);
+}
+
+/* ---- training
+ * ------------------------------------------------------------------------------------------------ */
+
+plx_denoiser_training plx_denoiser_training_default(void) {
+    return (plx_denoiser_training){.t_min = 0.001,
+                                   .t_max = 1,
+                                   .drop_render = 0.1,
+                                   .drop_input = 0.1,
+                                   .weight = PLX_WEIGHT_NONE,
+                                   .gamma = 5};
+}
+
+enum { STREAM_TIME, STREAM_NOISE, STREAM_RENDER, STREAM_INPUT };
+
+static void draw(const plx_denoiser *denoiser, const plx_denoiser_training *o, const double *t_given,
+                 plx_rng rng, int N, plx_noise_level *levels, bool *render_dropped, bool *input_dropped) {
+    double offset = plx_rng_uniform(plx_rng_fork(rng, STREAM_TIME), 0);
+    for (int n = 0; n < N; n++) {
+        double u = fmod(offset + (double)n / N, 1), t = o->t_min + u * (o->t_max - o->t_min);
+        levels[n] = plx_schedule_at(denoiser->config.schedule, t_given ? t_given[n] : t);
+        render_dropped[n] = plx_rng_uniform(plx_rng_fork(rng, STREAM_RENDER), (uint64_t)n) < o->drop_render;
+        input_dropped[n] = plx_rng_uniform(plx_rng_fork(rng, STREAM_INPUT), (uint64_t)n) < o->drop_input;
+    }
+}
+
+plx_tensor *plx_denoiser_loss(plx_tape *tape, const plx_denoiser *denoiser,
+                              const plx_denoiser_training *training, const plx_denoiser_batch *batch,
+                              plx_rng rng) {
+    plx_arena *arena = plx_tape_arena(tape);
+    const int *shape = batch->render->shape, N = shape[0];
+    enum plx_prediction prediction = denoiser->config.prediction;
+    size_t per_view = (size_t)shape[1] * (size_t)shape[2] * 3, size = per_view * (size_t)N;
+    plx_noise_level *levels = plx_arena_alloc(arena, (size_t)N * sizeof *levels);
+    bool *render_dropped = plx_arena_alloc(arena, (size_t)N),
+         *input_dropped = plx_arena_alloc(arena, (size_t)N);
+    float *noise = plx_arena_alloc(arena, size * sizeof(float)),
+          *z = plx_arena_alloc(arena, size * sizeof(float));
+    float *target = plx_arena_alloc(arena, size * sizeof(float));
+    float *weights = plx_arena_alloc(arena, size * sizeof(float));
+
+    draw(denoiser, training, batch->t, rng, N, levels, render_dropped, input_dropped);
+    plx_rng_fill_normal(plx_rng_fork(rng, STREAM_NOISE), noise, size);
+    double mean_weight = 0;
+    for (int n = 0; n < N; n++) {
+        double w = plx_schedule_weight(levels[n], prediction, training->weight, training->gamma);
+        mean_weight += w / N;
+        for (size_t i = per_view * (size_t)n; i < per_view * (size_t)(n + 1); i++) {
+            z[i] = (float)plx_noise_add(levels[n], batch->views[i], noise[i]);
+            target[i] = (float)plx_prediction_target(levels[n], prediction, batch->views[i], noise[i]);
+            weights[i] = (float)w;
+        }
+    }
+    plx_denoiser_inputs inputs = {
+        .z = z,
+        .levels = levels,
+        .render = batch->render,
+        .input = batch->input,
+        .context = batch->context,
+        .render_dropped = render_dropped,
+        .input_dropped = input_dropped,
+    };
+    plx_tensor *prediction_tensor = plx_denoiser_forward(tape, denoiser, &inputs);
+    /* loss_lp divides by the sum of the weights; E w d^2 divides by their number. */
+    plx_tensor *loss = plx_loss_lp(tape, prediction_tensor, target, weights, 2);
+    float factor = (float)mean_weight;
+    return plx_loss_sum(tape, 1, &loss, &factor);
+}
+
+/* ---- inference
+ * ----------------------------------------------------------------------------------------------- */
+
+/* The same (rows) of an input, `N` times over. */
+static plx_tensor *repeated(plx_tape *tape, int ndim, const int *shape, const float *data) {
+    plx_tensor *x = plx_tape_tensor(tape, "repeated", ndim, shape, false);
+    size_t each = plx_tensor_size(x) / (size_t)shape[0];
+    for (int n = 0; n < shape[0]; n++) memcpy(x->data + each * (size_t)n, data, each * sizeof(float));
+    return x;
+}
+
+static void denoise_some(const plx_denoiser_views *v, plx_noise_level level, bool unconditional, int first,
+                         int N, const float *z, float *x0) {
+    const plx_denoiser_config *c = &v->denoiser->config;
+    const int render[] = {N, v->height, v->width, c->render_channels}, input[] = {N, v->height, v->width, 4};
+    const int context[] = {N, v->context_tokens, c->unet.context};
+    size_t pixels = (size_t)v->height * (size_t)v->width, offset = pixels * (size_t)first;
+    plx_noise_level levels[VIEWS_AT_ONCE];
+    bool dropped[VIEWS_AT_ONCE];
+    for (int n = 0; n < N; n++) levels[n] = level, dropped[n] = true;
+
+    plx_tape_reset(v->tape);
+    plx_denoiser_inputs inputs = {
+        .z = z + 3 * offset,
+        .levels = levels,
+        .render = plx_tape_input(v->tape, 4, render, v->render + (size_t)c->render_channels * offset, false),
+        .input = c->input_concat ? repeated(v->tape, 4, input, v->input) : NULL,
+        .context = c->unet.context ? repeated(v->tape, 3, context, v->context) : NULL,
+        .render_dropped = unconditional && !v->keep_render ? dropped : NULL,
+        .input_dropped = unconditional ? dropped : NULL,
+    };
+    plx_tensor *prediction = plx_denoiser_forward(v->tape, v->denoiser, &inputs);
+    for (size_t i = 0; i < pixels * 3 * (size_t)N; i++)
+        x0[3 * offset + i] = (float)plx_x0_from(level, c->prediction, z[3 * offset + i], prediction->data[i]);
+}
+
+int plx_denoiser_denoise(plx_noise_level level, bool unconditional, const float *z, float *x0, size_t count,
+                         void *user) {
+    const plx_denoiser_views *v = user;
+    size_t size = (size_t)v->count * (size_t)v->height * (size_t)v->width * 3;
+    PLX_CHECK(count == size, "denoiser: %zu values for %d views of %dx%d", count, v->count, v->width,
+              v->height);
+    bool recorded = plx_tape_recording(v->tape);
+    plx_tape_set_recording(v->tape, false);
+    for (int first = 0; first < v->count; first += VIEWS_AT_ONCE) {
+        int N = v->count - first < VIEWS_AT_ONCE ? v->count - first : VIEWS_AT_ONCE;
+        denoise_some(v, level, unconditional, first, N, z, x0);
+    }
+    plx_tape_set_recording(v->tape, recorded);
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(x0[i])) return plx_fail(PLX_ERROR_NUMERIC, "denoiser: NaN or Inf at t = %.3f", level.t);
+    return PLX_OK;
+}
