@@ -53,6 +53,10 @@ static plx_tensor *add_itself(plx_tape *t, plx_tensor **x) {
 static plx_tensor *scale(plx_tape *t, plx_tensor **x) {
     return plx_scale(t, x[0], -1.7f);
 }
+static plx_tensor *scale_rows(plx_tape *t, plx_tensor **x) {
+    const float factors[] = {0.7f, 0, -2};
+    return plx_scale_rows(t, x[0], factors);
+}
 static plx_tensor *concat(plx_tape *t, plx_tensor **x) {
     return plx_concat(t, x[0], x[1]);
 }
@@ -106,6 +110,7 @@ static const op_case cases[] = {
     {"add", add, 2, {{2, {3, 5}}, {2, {3, 5}}}},
     {"add", add_itself, 1, {{2, {3, 5}}}},
     {"scale", scale, 1, {{2, {3, 5}}}},
+    {"scale_rows", scale_rows, 1, {{3, {3, 2, 5}}}},
     {"concat", concat, 2, {{3, {2, 2, 3}}, {3, {2, 2, 5}}}},
     {"slice", slice, 1, {{2, {3, 5}}}},
     {"reshape", reshape, 1, {{3, {2, 3, 5}}}},
