@@ -5,8 +5,7 @@
 
 #include "render/render.h"
 
-/* ---- readers
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- readers ------------------------------------------------------------------------------------------- */
 
 typedef struct plx_dataset plx_dataset;
 
@@ -28,8 +27,7 @@ int plx_dataset_load(const plx_dataset *dataset, int object, const int *indices,
  * geometry/%06d.exr where the views have depth). */
 int plx_srn_save(const char *directory, const plx_views *views);
 
-/* ---- the default object set
- * ------------------------------------------------------------------------------------------ */
+/* ---- the default object set ---------------------------------------------------------------------------- */
 
 enum plx_split { PLX_TRAIN, PLX_VALIDATION, PLX_TEST };
 

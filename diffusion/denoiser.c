@@ -96,8 +96,7 @@ plx_tensor *plx_denoiser_forward(plx_tape *tape, const plx_denoiser *denoiser,
     return plx_unet_forward(tape, denoiser->params, denoiser->prefix, &unet, &inputs, NULL);
 }
 
-/* ---- training
- * ------------------------------------------------------------------------------------------------ */
+/* ---- training ------------------------------------------------------------------------------------------ */
 
 plx_denoiser_training plx_denoiser_training_default(void) {
     return (plx_denoiser_training){.t_min = 0.001,
@@ -164,8 +163,7 @@ plx_tensor *plx_denoiser_loss(plx_tape *tape, const plx_denoiser *denoiser,
     return plx_loss_sum(tape, 1, &loss, &factor);
 }
 
-/* ---- inference
- * ----------------------------------------------------------------------------------------------- */
+/* ---- inference ----------------------------------------------------------------------------------------- */
 
 /* The same (rows) of an input, `N` times over. */
 static plx_tensor *repeated(plx_tape *tape, int ndim, const int *shape, const float *data) {

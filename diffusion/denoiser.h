@@ -49,8 +49,7 @@ typedef struct plx_denoiser_inputs {
 plx_tensor *plx_denoiser_forward(plx_tape *tape, const plx_denoiser *denoiser,
                                  const plx_denoiser_inputs *inputs);
 
-/* ---- training
- * ------------------------------------------------------------------------------------------------ */
+/* ---- training ------------------------------------------------------------------------------------------ */
 
 typedef struct plx_denoiser_training {
     double t_min,
@@ -70,14 +69,12 @@ typedef struct plx_denoiser_batch {
     const double *t; /* (N): levels given, for evaluation; NULL = drawn */
 } plx_denoiser_batch;
 
-/* E w(t) ||target - prediction||^2, the mean over all numbers; levels, noise and drops are functions of rng.
- */
+/* E w(t) ||target - prediction||^2, the mean over all numbers; levels, noise and drops are functions of rng. */
 plx_tensor *plx_denoiser_loss(plx_tape *tape, const plx_denoiser *denoiser,
                               const plx_denoiser_training *training, const plx_denoiser_batch *batch,
                               plx_rng rng);
 
-/* ---- inference on plain arrays
- * ------------------------------------------------------------------------------- */
+/* ---- inference on plain arrays ------------------------------------------------------------------------- */
 
 /* Views of one object that are denoised together; the `user` of plx_denoiser_denoise. */
 typedef struct plx_denoiser_views {

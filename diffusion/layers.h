@@ -21,8 +21,7 @@ int plx_layer_linear_declare(plx_params *params, const char *prefix, const char 
 plx_tensor *plx_layer_linear(plx_tape *tape, plx_params *params, const char *prefix, const char *name,
                              plx_tensor *x);
 
-/* "prefix.name.gamma" = 1 and ".beta" = 0, (C). The number of groups follows from C alone: plx_norm_groups.
- */
+/* "prefix.name.gamma" = 1 and ".beta" = 0, (C). The number of groups follows from C alone: plx_norm_groups. */
 int plx_layer_norm_declare(plx_params *params, const char *prefix, const char *name, int channels);
 plx_tensor *plx_layer_norm(plx_tape *tape, plx_params *params, const char *prefix, const char *name,
                            plx_tensor *x, plx_tensor *scale_shift /* (N,2C) or NULL */, bool silu);

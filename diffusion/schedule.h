@@ -9,8 +9,7 @@
 enum plx_schedule_kind {
     PLX_SCHEDULE_COSINE, /* alpha-bar = cos^2(pi/2 (t + s)/(1 + s)) / cos^2(pi/2 s/(1 + s)), s = 0.008 (Nichol
                             & Dhariwal 2021) */
-    PLX_SCHEDULE_LINEAR, /* beta from 1e-4 to 0.02 over 1000 steps (Ho et al. 2020) and its continuous limit
-                          */
+    PLX_SCHEDULE_LINEAR, /* beta from 1e-4 to 0.02 over 1000 steps (Ho et al. 2020) and its continuous limit */
 };
 
 enum plx_prediction { PLX_PREDICT_V, PLX_PREDICT_EPS, PLX_PREDICT_X0 };

@@ -49,8 +49,7 @@ static int channels_at(const plx_unet_config *c, int level) {
     return c->width * c->multiplier[level];
 }
 
-/* ---- residual block
- * ------------------------------------------------------------------------------------------ */
+/* ---- residual block ------------------------------------------------------------------------------------ */
 
 static int residual_declare(plx_params *params, const char *prefix, int in, int out, int embedding) {
     int status = plx_layer_norm_declare(params, prefix, "norm1", in);
@@ -75,8 +74,7 @@ static plx_tensor *residual(plx_tape *t, plx_params *params, const char *prefix,
     return plx_add(t, x, h);
 }
 
-/* ---- attention
- * ----------------------------------------------------------------------------------------------- */
+/* ---- attention ----------------------------------------------------------------------------------------- */
 
 static int attention_declare(plx_params *params, const char *prefix, int channels, int context) {
     int status = plx_layer_norm_declare(params, prefix, "norm", channels);
@@ -113,8 +111,7 @@ static plx_tensor *cross_attention(plx_tape *t, plx_params *params, const char *
     return plx_add(t, x, plx_reshape(t, h, 4, x->shape));
 }
 
-/* ---- a residual block, with attention if its level has it
- * ---------------------------------------------------- */
+/* ---- a residual block, with attention if its level has it ---------------------------------------------- */
 
 static int stage_declare(plx_params *params, const char *prefix, const plx_unet_config *c, int level,
                          int in) {
@@ -136,8 +133,7 @@ static plx_tensor *stage(plx_tape *t, plx_params *params, const char *prefix, co
     return c->context ? cross_attention(t, params, name, x, context, c->heads) : x;
 }
 
-/* ---- the network
- * --------------------------------------------------------------------------------------------- */
+/* ---- the network --------------------------------------------------------------------------------------- */
 
 static const char *name_of(char out[NAME_SIZE], const char *prefix, const char *part, int level, int block) {
     if (block < 0)

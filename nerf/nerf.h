@@ -15,12 +15,10 @@ typedef struct plx_field plx_field;
 
 void plx_field_free(plx_field *field);
 
-/* ---- rendering
- * ------------------------------------------------------------------------------------------------ */
+/* ---- rendering ----------------------------------------------------------------------------------------- */
 
 typedef struct plx_render_options {
-    int samples; /* per ray across the bounding sphere's diameter, before empty space is skipped. Default 96
-                  */
+    int samples; /* per ray across the bounding sphere's diameter, before empty space is skipped. Default 96 */
     bool skip_empty; /* by the occupancy grid. Default true */
     bool depth, normal;
 } plx_render_options;
@@ -34,8 +32,7 @@ int plx_field_render(plx_field *field, plx_view *view, const plx_render_options 
 /* To be called after the parameters change and before rendering with skip_empty. */
 int plx_field_update_occupancy(plx_field *field);
 
-/* ---- optimisation: fit and NGD share this
- * ------------------------------------------------------------------------ */
+/* ---- optimisation: fit and NGD share this -------------------------------------------------------------- */
 
 typedef struct plx_ray_target {
     float origin[3], direction[3]; /* unit */
@@ -70,13 +67,11 @@ typedef struct plx_fit_options {
 
 plx_fit_options plx_fit_options_default(void);
 
-/* Fits a field in the world frame to posed views of one object inside the sphere of radius PLX_SCENE_RADIUS.
- */
+/* Fits a field in the world frame to posed views of one object inside the sphere of radius PLX_SCENE_RADIUS. */
 int plx_fit(plx_field **out, const plx_views *views, const plx_fit_options *options, plx_progress_fn progress,
             void *user);
 
-/* ---- scene files
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- scene files --------------------------------------------------------------------------------------- */
 
 /* Self-contained safetensors: planes, decoder, frame (kind, camera, radius) and rules (activations, padding,
  * step) in the metadata; half stores planes as F16. */
@@ -89,8 +84,7 @@ int plx_weights_describe(char **text, const char *path);
 /* The camera the field was made from: true if it has one (not the world frame). */
 bool plx_field_input_camera(const plx_field *field, plx_camera *camera);
 
-/* ---- image metrics
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- image metrics ------------------------------------------------------------------------------------- */
 
 /* On 8-bit values of images over white, (H,W,3) in [0,1]; both are rounded to 8 bits first. */
 double plx_psnr(const plx_image *a, const plx_image *b); /* dB; INFINITY for equal images */

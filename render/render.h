@@ -11,8 +11,7 @@
 #include "nerf/core/progress.h"
 #include "nerf/core/views.h"
 
-/* ---- meshes ----------------------------------------------------------------------------------------------
- */
+/* ---- meshes -------------------------------------------------------------------------------------------- */
 
 typedef struct plx_mesh plx_mesh;
 
@@ -45,8 +44,7 @@ typedef struct plx_mesh_info {
 } plx_mesh_info;
 plx_mesh_info plx_mesh_describe(const plx_mesh *mesh);
 
-/* ---- scenes: a mesh in Embree, ready to draw
- * --------------------------------------------------------------- */
+/* ---- scenes: a mesh in Embree, ready to draw ----------------------------------------------------------- */
 
 typedef struct plx_light {
     float key_direction[3]; /* unit, world, towards the light */
@@ -82,8 +80,7 @@ plx_draw_options plx_draw_options_default(void);
  * either way. */
 int plx_scene_draw(const plx_scene *scene, plx_view *view, const plx_draw_options *options);
 
-/* ---- image files
- * --------------------------------------------------------------------------------------------- */
+/* ---- image files --------------------------------------------------------------------------------------- */
 
 /* PNG or JPEG, 8 or 16 bits -> float (H,W,C) in [0,1], C = 3 or 4 (grey is widened). Sizes are checked
  * against PLX_IMAGE_MAX_SIDE and 64 Mpixel before decoding. */
@@ -106,8 +103,7 @@ int plx_exr_load(plx_image *out, const char *path, int count, const char *const 
 int plx_geometry_save(const char *path, const plx_view *view);
 int plx_geometry_load(plx_view *view, const char *path);
 
-/* ---- video
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- video --------------------------------------------------------------------------------------------- */
 
 typedef struct plx_video plx_video;
 
@@ -120,8 +116,7 @@ int plx_video_close(plx_video *video);  /* finishes atomically and frees; on err
 void plx_video_abort(plx_video *video); /* frees and removes what was written */
 const char *plx_video_fallback(const plx_video *video); /* NULL, or the line to show the user */
 
-/* ---- camera paths
- * ------------------------------------------------------------------------------------------------- */
+/* ---- camera paths -------------------------------------------------------------------------------------- */
 
 typedef struct plx_path {
     int count;

@@ -57,8 +57,7 @@ TEST(camera, orbit_is_look_at) {
         float eye[3];
         plx_camera_position(&orbit, eye);
         plx_camera look = plx_camera_look_at(eye, (float[]){0, 0, 0}, 0.8f, 32, 24);
-        /* At 1.5 rad of elevation the horizontal part is 7 % of the whole: 1e-5 allows that loss of digits.
-         */
+        /* At 1.5 rad of elevation the horizontal part is 7 % of the whole: 1e-5 allows that loss of digits. */
         for (int k = 0; k < 12; k++)
             EXPECT(fabsf(orbit.c2w[k] - look.c2w[k]) < 1e-5f, "%d c2w[%d] %g %g", i, k, orbit.c2w[k],
                    look.c2w[k]);

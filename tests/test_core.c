@@ -19,8 +19,7 @@
 #include "nerf/core/rng.h"
 #include "nerf/core/views.h"
 
-/* ---- errors
- * --------------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------- */
 
 TEST(error, one_line_with_prefix) {
     int status = plx_fail(PLX_ERROR_IO, "a%s: %d\n", "b\nc", 7);
@@ -53,8 +52,7 @@ TEST(error, check_calls_the_hook) {
     EXPECT(strstr(check_line, "side is 1"), "'%s'", check_line);
 }
 
-/* ---- arenas
- * --------------------------------------------------------------------------------------------------- */
+/* ---- arenas -------------------------------------------------------------------------------------------- */
 
 TEST(arena, alignment_mark_release_peak) {
     plx_arena *arena;
@@ -92,8 +90,7 @@ TEST(arena, past_the_capacity_is_a_check) {
     EXPECT(plx_arena_create(&arena, (size_t)1 << 62) == PLX_ERROR_MEMORY, "2^62 bytes were reserved");
 }
 
-/* ---- random numbers
- * ------------------------------------------------------------------------------------------- */
+/* ---- random numbers ------------------------------------------------------------------------------------ */
 
 TEST(rng, is_philox) {
     /* Random123's own known answer (tests/kat_vectors): philox4x32 10, zero counter and key. */
@@ -162,8 +159,7 @@ TEST(rng, moments) {
     EXPECT(least >= 0 && most < 1, "[%g,%g]", (double)least, (double)most);
 }
 
-/* ---- images
- * --------------------------------------------------------------------------------------------------- */
+/* ---- images -------------------------------------------------------------------------------------------- */
 
 TEST(image, over_background) {
     plx_image rgba, rgb;
@@ -299,8 +295,7 @@ TEST(progress, answer_is_passed_on) {
     EXPECT(plx_now() >= before, "time ran back");
 }
 
-/* ---- files
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------------- */
 
 static const char *in_folder(const char *folder, const char *name) {
     static char paths[4][512];

@@ -101,8 +101,7 @@ TEST(schedule, min_snr_weights_say_the_same_in_every_prediction) {
     }
 }
 
-/* ---- samplers
- * ------------------------------------------------------------------------------------------------ */
+/* ---- samplers ------------------------------------------------------------------------------------------ */
 
 static int perfect(plx_noise_level level, bool unconditional, const float *z, float *x0, size_t count,
                    void *user) {
@@ -189,8 +188,7 @@ TEST(sampler, gaussian_data_keep_mean_and_variance) {
         double mean = 0, variance = 0, expected = propagated_deviation(&o, g.deviation);
         for (int i = 0; i < COUNT; i++) mean += x[i] / (double)COUNT;
         for (int i = 0; i < COUNT; i++) variance += (x[i] - mean) * (x[i] - mean) / COUNT;
-        /* 20000 draws: the mean to .2/sqrt(n) = .0014, the deviation to .2/sqrt(2n) = .001, three times each
-         */
+        /* 20000 draws: the mean to .2/sqrt(n) = .0014, the deviation to .2/sqrt(2n) = .001, three times each */
         EXPECT(fabs(mean - g.mean) < 0.0045, "eta %d: mean %g", eta, mean);
         EXPECT(fabs(sqrt(variance) - expected) < 0.003, "eta %d: %g, not %g", eta, sqrt(variance), expected);
         /* In the limit of many steps both are exact; the error falls at least as 1/steps, here from 5 % at

@@ -129,8 +129,7 @@ TEST(params, schedule) {
     EXPECT(plx_rate_schedule(0, 0, 0, 0.5) == 0.5, "no steps at all");
 }
 
-/* ---- half
- * --------------------------------------------------------------------------------------------------- */
+/* ---- half ---------------------------------------------------------------------------------------------- */
 
 /* Every half goes to float and back, and the point midway between neighbours goes to the even one. */
 TEST(half, every_value_and_midpoint) {
@@ -154,8 +153,7 @@ TEST(half, every_value_and_midpoint) {
     EXPECT(isinf(plx_half_to_float(0xfc00)) && isnan(plx_half_to_float(0x7e00)), "back");
 }
 
-/* ---- checkpoints
- * -------------------------------------------------------------------------------------------- */
+/* ---- checkpoints --------------------------------------------------------------------------------------- */
 
 static const char *in_directory(const char *name) {
     static char path[4][256];

@@ -11,8 +11,7 @@ typedef struct plx_camera {
     int width, height;    /* pixels */
 } plx_camera;
 
-/* The default set-up (architecture.md): bounding sphere radius 0.5, distance 1.3, focal 131.25 px at 128 px.
- */
+/* The default set-up (architecture.md): bounding sphere radius 0.5, distance 1.3, focal 131.25 px at 128 px. */
 #define PLX_DEFAULT_DISTANCE 1.3f
 #define PLX_DEFAULT_FOV 0.9073878f /* radians, = 2 atan(64 / 131.25) = 51.989 degrees */
 #define PLX_SCENE_RADIUS 0.5f
@@ -32,8 +31,7 @@ void plx_camera_position(const plx_camera *camera, float position[3]);
 float plx_camera_azimuth(const plx_camera *camera);   /* of the position, radians, (-pi,pi] */
 float plx_camera_elevation(const plx_camera *camera); /* of the position, radians */
 
-/* The unit ray through the image point (px, py), in pixels: pixel (i,j)'s centre is px = j + .5, py = i + .5.
- */
+/* The unit ray through the image point (px, py), in pixels: pixel (i,j)'s centre is px = j + .5, py = i + .5. */
 void plx_camera_ray(const plx_camera *camera, float px, float py, float origin[3], float direction[3]);
 
 /* World point -> image point in pixels and depth along the viewing axis (> 0 in front). False behind. */

@@ -12,8 +12,7 @@
 
 #include "nerf/core/error.h"
 
-/* Reads until the end or until `limit` bytes are passed, so that pipes work and a file that grows is bounded.
- */
+/* Reads until the end or until `limit` bytes are passed, so that pipes work and a file that grows is bounded. */
 static int read_all(int fd, char **data, size_t *size, size_t expected, size_t limit, const char *path) {
     size_t capacity = expected + 2, used = 0; /* one byte to see the end, one for the 0 */
     char *buffer = malloc(capacity);
@@ -67,8 +66,7 @@ int plx_file_read(char **data, size_t *size, const char *path, size_t max_bytes)
     return status;
 }
 
-/* ---- writing beside
- * ------------------------------------------------------------------------------------------- */
+/* ---- writing beside ------------------------------------------------------------------------------------ */
 
 static char *folder_of(const char *path) {
     const char *slash = strrchr(path, '/');

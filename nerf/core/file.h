@@ -6,8 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* The whole file, with a 0 byte behind it, malloc'ed. PLX_ERROR_INPUT above `max_bytes` or for a directory.
- */
+/* The whole file, with a 0 byte behind it, malloc'ed. PLX_ERROR_INPUT above `max_bytes` or for a directory. */
 int plx_file_read(char **data, size_t *size, const char *path, size_t max_bytes);
 
 typedef struct plx_writer {

@@ -52,8 +52,7 @@ int plx_image_over(plx_image *out, const plx_image *rgba, float background) {
     return PLX_OK;
 }
 
-/* ---- resampling: separable; each output is a weighted sum of a run of inputs
- * --------------------------------- */
+/* ---- resampling: separable; each output is a weighted sum of a run of inputs --------------------------- */
 
 typedef struct taps {
     int first, count;

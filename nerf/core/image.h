@@ -16,8 +16,7 @@ int plx_image_copy(plx_image *out, const plx_image *image);
 /* RGBA (H,W,4) over a uniform background in encoded space -> (H,W,3). */
 int plx_image_over(plx_image *out, const plx_image *rgba, float background);
 
-/* Area-average (box) resampling to a smaller size, bilinear to a larger one. RGBA is resampled premultiplied.
- */
+/* Area-average (box) resampling to a smaller size, bilinear to a larger one. RGBA is resampled premultiplied. */
 int plx_image_resize(plx_image *out, const plx_image *image, int height, int width);
 
 /* Copies `image` into `sheet` with its top left at (row, column); PLX_CHECK on channels and bounds. */

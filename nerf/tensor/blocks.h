@@ -4,7 +4,7 @@
 
 #include "nerf/tensor/params.h"
 
-#define PLX_PARAM_CHUNK                                                                 \
+#define PLX_PARAM_CHUNK \
     16384 /* elements; the optimiser's sums are cut here whatever the number of threads \
            */
 

@@ -94,8 +94,7 @@ static entry *append(plx_checkpoint *checkpoint, const char *name) {
     return e;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 /* A size or offset: an integer that is not negative. */
 static bool json_size(const json_t *value, size_t *out) {
@@ -286,8 +285,7 @@ int plx_checkpoint_read(const plx_checkpoint *checkpoint, const char *name, int 
     return PLX_OK;
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 int plx_checkpoint_put(plx_checkpoint *checkpoint, const char *name, int ndim, const int *shape,
                        const float *data, bool half) {

@@ -48,19 +48,19 @@ typedef struct plx_rays {
 } plx_rays;
 
 /* values (S,4): density, r, g, b. */
-#define PLX_FIELD_KERNEL_LIST(X)                                                                             \
-    X(field_fwd, (plx_field_size s, const plx_field_tensors *p, plx_points points, float *values))           \
-    X(field_bwd, (plx_field_size s, const plx_field_tensors *p, plx_points points, const float *dvalues,     \
-                  const plx_field_tensors *dp))                                                              \
-    /* out (R,5): premultiplied r g b, opacity, sum of weight * t */                                         \
-    X(composite_fwd, (plx_rays rays, const float *values, float *out))                                       \
-    X(composite_bwd,                                                                                         \
-      (plx_rays rays, const float *values, const float *out, const float *dout, float *dvalues))             \
+#define PLX_FIELD_KERNEL_LIST(X)                                                                               \
+    X(field_fwd, (plx_field_size s, const plx_field_tensors *p, plx_points points, float *values))             \
+    X(field_bwd, (plx_field_size s, const plx_field_tensors *p, plx_points points, const float *dvalues,       \
+                  const plx_field_tensors *dp))                                                                \
+    /* out (R,5): premultiplied r g b, opacity, sum of weight * t */                                           \
+    X(composite_fwd, (plx_rays rays, const float *values, float *out))                                         \
+    X(composite_bwd,                                                                                           \
+      (plx_rays rays, const float *values, const float *out, const float *dout, float *dvalues))               \
     /* out (R,2): negative log-likelihood of the first hit, squared colour error at it. slab[r]: how many of \
      * the ray's last samples lie in the slab that holds the hit; 0 = the ray misses. colour (R,3): the      \
-     * truth. */                                                                                             \
-    X(first_hit_fwd, (plx_rays rays, const int *slab, const float *colour, const float *values, float *out)) \
-    X(first_hit_bwd, (plx_rays rays, const int *slab, const float *colour, const float *values,              \
+     * truth. */ \
+    X(first_hit_fwd, (plx_rays rays, const int *slab, const float *colour, const float *values, float *out))   \
+    X(first_hit_bwd, (plx_rays rays, const int *slab, const float *colour, const float *values,                \
                       const float *dout, float *dvalues))
 
 struct plx_kernels;

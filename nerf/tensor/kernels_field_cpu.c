@@ -10,8 +10,7 @@
 
 enum { TILE = 32, MAX_WIDTH = 256, LANES = 16, PARTS = 4 };
 
-/* ---- small matrix blocks
- * ------------------------------------------------------------------------------------- */
+/* ---- small matrix blocks ------------------------------------------------------------------------------- */
 
 /* y (V vectors from column o of `rows` rows) = b + x (.,I) w (I,ldw); x and y are tiles with row strides. */
 static inline __attribute__((always_inline)) void product_block(int rows, int V, int I, const float *x,
@@ -70,8 +69,7 @@ static void outer(int I, int O, const float *dy, int ldy, const float *x, int ld
     }
 }
 
-/* ---- weights, padded to whole vectors
- * --------------------------------------------------------------------------- */
+/* ---- weights, padded to whole vectors ------------------------------------------------------------------ */
 
 typedef struct weights {
     plx_field_size s;
@@ -113,8 +111,7 @@ static weights weights_pack(plx_field_size s, const plx_field_tensors *p) {
     return k;
 }
 
-/* ---- plane lookup
- * ------------------------------------------------------------------------------------------------ */
+/* ---- plane lookup -------------------------------------------------------------------------------------- */
 
 typedef struct tap {
     size_t offset[4]; /* of the texel's first channel */
@@ -152,8 +149,7 @@ static inline void add_plane(float *dplane, int C, const tap *at, const float *d
     }
 }
 
-/* ---- a tile of points
- * ---------------------------------------------------------------------------------------------- */
+/* ---- a tile of points ---------------------------------------------------------------------------------- */
 
 typedef struct tile {
     tap xy[TILE], xz[TILE], yz[TILE];
@@ -412,8 +408,7 @@ static void field_bwd(plx_field_size s, const plx_field_tensors *p, plx_points p
     free(k.block);
 }
 
-/* ---- rays: the reference, in parallel over fixed runs of rays
- * ----------------------------------------------------------- */
+/* ---- rays: the reference, in parallel over fixed runs of rays ------------------------------------------ */
 
 enum { RAYS = 64 };
 

@@ -7,8 +7,7 @@
 
 enum { MAX_INPUTS = 512, MAX_HIDDEN = 256, MAX_OUTPUTS = 5 };
 
-/* ---- plane lookup: bilinear, texel centres at half integers, border padding
- * -------------------------------- */
+/* ---- plane lookup: bilinear, texel centres at half integers, border padding ---------------------------- */
 
 typedef struct tap {
     size_t texel[4]; /* row * columns + column */
@@ -41,8 +40,7 @@ static void add_plane(float *dplane, int channels, tap at, const float *dout) {
             dplane[at.texel[k] * (size_t)channels + (size_t)c] += at.weight[k] * dout[c];
 }
 
-/* ---- one point
- * ------------------------------------------------------------------------------------------------ */
+/* ---- one point ----------------------------------------------------------------------------------------- */
 
 typedef struct point {
     tap xy, xz, yz;
@@ -178,8 +176,7 @@ static void field_bwd(plx_field_size s, const plx_field_tensors *p, plx_points p
         }
 }
 
-/* ---- compositing: weight_i = T_i (1 - exp(-density_i length_i)), T_i = exp(-sum of those before)
- * ------------- */
+/* ---- compositing: weight_i = T_i (1 - exp(-density_i length_i)), T_i = exp(-sum of those before) ------- */
 
 static void composite_fwd(plx_rays rays, const float *values, float *out) {
     for (int r = 0; r < rays.R; r++) {
@@ -217,8 +214,7 @@ static void composite_bwd(plx_rays rays, const float *values, const float *out, 
     }
 }
 
-/* ---- first-hit likelihood (density as hazard): hit: tau(free) - log(1 - exp(-tau(slab))); miss: tau
- * ------------ */
+/* ---- first-hit likelihood (density as hazard): hit: tau(free) - log(1 - exp(-tau(slab))); miss: tau ---- */
 
 static void first_hit_fwd(plx_rays rays, const int *slab, const float *colour, const float *values,
                           float *out) {

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- convolution
- * -------------------------------------------------------------------------------------------- */
+/* ---- convolution --------------------------------------------------------------------------------------- */
 
 /* The input element under kernel element (ky, kx) of output pixel (oy, ox), or NULL in the padding. */
 #define CONV_TAP(s, oy, ox, ky, kx, iy, ix)                                                         \
@@ -68,8 +67,7 @@ static void conv_bwd(plx_conv_size s, const float *x, const float *w, const floa
     free(sums);
 }
 
-/* ---- matrix products
- * ---------------------------------------------------------------------------------------- */
+/* ---- matrix products ----------------------------------------------------------------------------------- */
 
 static void linear_fwd(size_t M, int I, int O, const float *x, const float *w, const float *b, float *y) {
     for (size_t m = 0; m < M; m++)
@@ -101,8 +99,7 @@ static void linear_bwd(size_t M, int I, int O, const float *x, const float *w, c
     }
 }
 
-/* ---- group norm, scale-shift, SiLU (Wu & He 2018; eps 1e-5)
- * ------------------------------------------------- */
+/* ---- group norm, scale-shift, SiLU (Wu & He 2018; eps 1e-5) -------------------------------------------- */
 
 static double sigmoid(double x) {
     return 1 / (1 + exp(-x));
@@ -191,8 +188,7 @@ static void norm_bwd(plx_norm_size s, const float *x, const float *gamma, const 
     free(dhat);
 }
 
-/* ---- element by element
- * ------------------------------------------------------------------------------------- */
+/* ---- element by element -------------------------------------------------------------------------------- */
 
 static void silu_fwd(size_t n, const float *x, float *y) {
     for (size_t i = 0; i < n; i++) y[i] = (float)(x[i] * sigmoid(x[i]));
@@ -217,8 +213,7 @@ static void axpy(size_t n, float a, const float *x, float *y) {
     for (size_t i = 0; i < n; i++) y[i] += a * x[i];
 }
 
-/* ---- attention
- * ---------------------------------------------------------------------------------------------- */
+/* ---- attention ----------------------------------------------------------------------------------------- */
 
 static double dot(const float *a, const float *b, int d) {
     double sum = 0;
@@ -280,8 +275,7 @@ static void attention_bwd(plx_attention_size s, const float *q, const float *k, 
             }
 }
 
-/* ---- values moved about
- * ------------------------------------------------------------------------------------- */
+/* ---- values moved about -------------------------------------------------------------------------------- */
 
 static void concat_fwd(size_t M, int A, int B, const float *a, const float *b, float *y) {
     for (size_t m = 0; m < M; m++) {

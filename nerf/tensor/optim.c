@@ -44,8 +44,7 @@ typedef struct adam {
     float correct1, correct2; /* 1 / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
 } adam;
 
-/* m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,  w = (1 - rate decay) w - rate mhat / (sqrt(vhat) + eps).
- */
+/* m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,  w = (1 - rate decay) w - rate mhat / (sqrt(vhat) + eps). */
 static void update(adam a, float rate, float decay, size_t n, const float *restrict grad, float *restrict m,
                    float *restrict v, float *restrict value, float *restrict ema) {
     const float keep = 1 - rate * decay;

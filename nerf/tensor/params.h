@@ -34,8 +34,7 @@ void plx_params_use_ema(plx_params *params,
 /* Multiplies the rate of every parameter whose name starts with `prefix`. */
 void plx_params_set_rate(plx_params *params, const char *prefix, float rate);
 
-/* ---- AdamW (Loshchilov & Hutter 2019), clipping by the global norm, EMA
- * ------------------------------------ */
+/* ---- AdamW (Loshchilov & Hutter 2019), clipping by the global norm, EMA -------------------------------- */
 
 typedef struct plx_optimiser {
     float rate, beta1, beta2, epsilon, weight_decay, clip; /* clip 0 = none */
@@ -52,8 +51,7 @@ int plx_optimiser_step(plx_optimiser *optimiser, plx_params *params, float rate,
 /* Linear warm-up over `warmup` steps, then cosine from 1 to `final` at step `total`. */
 double plx_rate_schedule(int64_t step, int64_t warmup, int64_t total, double final);
 
-/* ---- checkpoints: safetensors, atomic
- * ----------------------------------------------------------------------- */
+/* ---- checkpoints: safetensors, atomic ------------------------------------------------------------------ */
 
 typedef struct plx_checkpoint
     plx_checkpoint; /* a file read or being written: named tensors and string metadata */
