@@ -89,16 +89,17 @@ int plx_unet_config_from_json(plx_unet_config *out, const json_t *json) {
 }
 
 json_t *plx_denoiser_config_json(const plx_denoiser_config *c) {
-    return json_pack("{s:i s:b s:s s:s s:i s:o}", "render_channels", c->render_channels, "input_concat",
-                     c->input_concat, "prediction", prediction_names[c->prediction], "schedule",
-                     schedule_names[c->schedule.kind], "steps", c->schedule.steps, "unet",
-                     plx_unet_config_json(&c->unet));
+    return json_pack("{s:i s:i s:b s:s s:s s:i s:o}", "view_channels", c->view_channels, "render_channels",
+                     c->render_channels, "input_concat", c->input_concat, "prediction",
+                     prediction_names[c->prediction], "schedule", schedule_names[c->schedule.kind], "steps",
+                     c->schedule.steps, "unet", plx_unet_config_json(&c->unet));
 }
 
 int plx_denoiser_config_from_json(plx_denoiser_config *out, const json_t *json) {
     plx_denoiser_config config = {0};
     int prediction = 0, schedule = 0;
-    int status = read_int(&config.render_channels, json, "render_channels");
+    int status = read_int(&config.view_channels, json, "view_channels");
+    if (!status) status = read_int(&config.render_channels, json, "render_channels");
     if (!status) status = read_bool(&config.input_concat, json, "input_concat");
     if (!status) status = read_name(&prediction, json, "prediction", prediction_names, 3);
     if (!status) status = read_name(&schedule, json, "schedule", schedule_names, 2);

@@ -12,6 +12,7 @@ enum {
 
 plx_denoiser_config plx_denoiser_config_default(void) {
     plx_denoiser_config config = {
+        .view_channels = 3,
         .render_channels = 4,
         .prediction = PLX_PREDICT_V,
         .schedule = {PLX_SCHEDULE_COSINE, 0},
@@ -29,12 +30,15 @@ static bool has_input_mask(const plx_denoiser_config *c) {
 
 static plx_unet_config unet_of(const plx_denoiser_config *c) {
     plx_unet_config unet = c->unet;
-    unet.in_channels = 3 + c->render_channels + 1 + (c->input_concat ? 4 : 0) + has_input_mask(c);
-    unet.out_channels = 3;
+    unet.in_channels =
+        c->view_channels + c->render_channels + 1 + (c->input_concat ? 4 : 0) + has_input_mask(c);
+    unet.out_channels = c->view_channels;
     return unet;
 }
 
 int plx_denoiser_config_check(const plx_denoiser_config *c) {
+    if (c->view_channels != 3 && c->view_channels != 4)
+        return plx_fail(PLX_ERROR_INPUT, "denoiser: %d view channels, not 3 or 4", c->view_channels);
     if (c->render_channels < 1 || c->render_channels > 64)
         return plx_fail(PLX_ERROR_INPUT, "denoiser: %d render channels", c->render_channels);
     if ((unsigned)c->prediction > PLX_PREDICT_X0 || (unsigned)c->schedule.kind > PLX_SCHEDULE_LINEAR)
@@ -72,7 +76,7 @@ static plx_tensor *unless_dropped(plx_tape *tape, plx_tensor *x, const bool *dro
 plx_tensor *plx_denoiser_forward(plx_tape *tape, const plx_denoiser *denoiser,
                                  const plx_denoiser_inputs *in) {
     const plx_denoiser_config *c = &denoiser->config;
-    const int *s = in->render->shape, N = s[0], view[] = {N, s[1], s[2], 3};
+    const int *s = in->render->shape, N = s[0], view[] = {N, s[1], s[2], c->view_channels};
     PLX_CHECK(in->render->ndim == 4 && s[3] == c->render_channels,
               "denoiser: render (%d,%d,%d,%d), %d channels", N, s[1], s[2], s[3], c->render_channels);
     PLX_CHECK(!c->input_concat == !in->input && !c->unet.context == !in->context,
@@ -126,7 +130,8 @@ plx_tensor *plx_denoiser_loss(plx_tape *tape, const plx_denoiser *denoiser,
     plx_arena *arena = plx_tape_arena(tape);
     const int *shape = batch->render->shape, N = shape[0];
     enum plx_prediction prediction = denoiser->config.prediction;
-    size_t per_view = (size_t)shape[1] * (size_t)shape[2] * 3, size = per_view * (size_t)N;
+    size_t per_view = (size_t)(shape[1] * shape[2] * denoiser->config.view_channels),
+           size = per_view * (size_t)N;
     plx_noise_level *levels = plx_arena_alloc(arena, (size_t)N * sizeof *levels);
     bool *render_dropped = plx_arena_alloc(arena, (size_t)N),
          *input_dropped = plx_arena_alloc(arena, (size_t)N);
@@ -179,13 +184,14 @@ static void denoise_some(const plx_denoiser_views *v, plx_noise_level level, boo
     const int render[] = {N, v->height, v->width, c->render_channels}, input[] = {N, v->height, v->width, 4};
     const int context[] = {N, v->context_tokens, c->unet.context};
     size_t pixels = (size_t)v->height * (size_t)v->width, offset = pixels * (size_t)first;
+    size_t channels = (size_t)c->view_channels;
     plx_noise_level levels[VIEWS_AT_ONCE];
     bool dropped[VIEWS_AT_ONCE];
     for (int n = 0; n < N; n++) levels[n] = level, dropped[n] = true;
 
     plx_tape_reset(v->tape);
     plx_denoiser_inputs inputs = {
-        .z = z + 3 * offset,
+        .z = z + channels * offset,
         .levels = levels,
         .render = plx_tape_input(v->tape, 4, render, v->render + (size_t)c->render_channels * offset, false),
         .input = c->input_concat ? repeated(v->tape, 4, input, v->input) : NULL,
@@ -194,14 +200,16 @@ static void denoise_some(const plx_denoiser_views *v, plx_noise_level level, boo
         .input_dropped = unconditional ? dropped : NULL,
     };
     plx_tensor *prediction = plx_denoiser_forward(v->tape, v->denoiser, &inputs);
-    for (size_t i = 0; i < pixels * 3 * (size_t)N; i++)
-        x0[3 * offset + i] = (float)plx_x0_from(level, c->prediction, z[3 * offset + i], prediction->data[i]);
+    for (size_t i = 0; i < pixels * channels * (size_t)N; i++)
+        x0[channels * offset + i] =
+            (float)plx_x0_from(level, c->prediction, z[channels * offset + i], prediction->data[i]);
 }
 
 int plx_denoiser_denoise(plx_noise_level level, bool unconditional, const float *z, float *x0, size_t count,
                          void *user) {
     const plx_denoiser_views *v = user;
-    size_t size = (size_t)v->count * (size_t)v->height * (size_t)v->width * 3;
+    size_t size =
+        (size_t)v->count * (size_t)v->height * (size_t)v->width * (size_t)v->denoiser->config.view_channels;
     PLX_CHECK(count == size, "denoiser: %zu values for %d views of %dx%d", count, v->count, v->width,
               v->height);
     bool recorded = plx_tape_recording(v->tape);

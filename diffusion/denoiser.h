@@ -3,7 +3,7 @@
  * view (cross-attention to feature tokens; concatenation as an option). A dropped condition is zeros, with a
  * mask channel that says so: an all-white render is a valid condition.
  *
- * Channels in, all in [-1,1]: noisy view 3, render R, "render dropped" 1, [input RGBA 4], ["input dropped"
+ * Channels in, all in [-1,1]: noisy view V, render R, "render dropped" 1, [input RGBA 4], ["input dropped"
  * 1]. Time enters as logSNR/20. */
 #ifndef PLX_DENOISER_H
 #define PLX_DENOISER_H
@@ -13,6 +13,7 @@
 #include "diffusion/unet.h"
 
 typedef struct plx_denoiser_config {
+    int view_channels;   /* V: 3 = colour on white (the paper), 4 = with opacity */
     int render_channels; /* R: 4 = colour on white and opacity; more if the caller renders more */
     bool input_concat;   /* the input view's RGBA beside the noisy view */
     enum plx_prediction prediction;
@@ -36,7 +37,7 @@ typedef struct plx_denoiser {
 int plx_denoiser_declare(plx_params *params, const char *prefix, const plx_denoiser_config *config);
 
 typedef struct plx_denoiser_inputs {
-    const float *z;                             /* (N,H,W,3) noisy views */
+    const float *z;                             /* (N,H,W,V) noisy views */
     const plx_noise_level *levels;              /* (N) */
     plx_tensor *render;                         /* (N,H,W,R) */
     plx_tensor *input;                          /* (N,H,W,4), or NULL unless input_concat */
@@ -44,7 +45,7 @@ typedef struct plx_denoiser_inputs {
     const bool *render_dropped, *input_dropped; /* (N), or NULL = kept */
 } plx_denoiser_inputs;
 
-/* (N,H,W,3), of the configured prediction. Gradients reach the parameters and those conditions that want
+/* (N,H,W,V), of the configured prediction. Gradients reach the parameters and those conditions that want
  * them. */
 plx_tensor *plx_denoiser_forward(plx_tape *tape, const plx_denoiser *denoiser,
                                  const plx_denoiser_inputs *inputs);
@@ -62,7 +63,7 @@ typedef struct plx_denoiser_training {
 plx_denoiser_training plx_denoiser_training_default(void); /* t in [.001,1], .1, .1, none, 5 */
 
 typedef struct plx_denoiser_batch {
-    const float *views; /* (N,H,W,3) x0 */
+    const float *views; /* (N,H,W,V) x0 */
     plx_tensor *render; /* as in plx_denoiser_inputs */
     plx_tensor *input;
     plx_tensor *context;
@@ -88,7 +89,7 @@ typedef struct plx_denoiser_views {
     bool keep_render;     /* "unconditional" drops the input view only, not the render */
 } plx_denoiser_views;
 
-/* A plx_denoise_fn: z, x0 (count,H,W,3). */
+/* A plx_denoise_fn: z, x0 (count,H,W,V). */
 int plx_denoiser_denoise(plx_noise_level level, bool unconditional, const float *z, float *x0, size_t count,
                          void *user);
 
