@@ -54,19 +54,25 @@ static int read_levels(plx_unet_config *out, const json_t *object) {
     return PLX_OK;
 }
 
-json_t *plx_unet_config_json(const plx_unet_config *c) {
+/* Everything but the channels in and out, which a denoiser derives. */
+static json_t *unet_json(const plx_unet_config *c) {
     json_t *multiplier = json_array(), *attention = json_array();
     for (int l = 0; l < c->levels; l++) {
         json_array_append_new(multiplier, json_integer(c->multiplier[l]));
         json_array_append_new(attention, json_boolean(c->attention[l]));
     }
-    return json_pack("{s:i s:i s:i s:o s:o s:i s:i s:i s:i s:i s:b}", "in_channels", c->in_channels,
-                     "out_channels", c->out_channels, "width", c->width, "multiplier", multiplier,
+    return json_pack("{s:i s:o s:o s:i s:i s:i s:i s:i s:b}", "width", c->width, "multiplier", multiplier,
                      "attention", attention, "blocks", c->blocks, "heads", c->heads, "patch", c->patch,
                      "embedding", c->embedding, "context", c->context, "zero_output", c->zero_output);
 }
 
-/* Everything but the channels in and out, which a denoiser derives. */
+json_t *plx_unet_config_json(const plx_unet_config *c) {
+    json_t *json = unet_json(c);
+    json_object_set_new(json, "in_channels", json_integer(c->in_channels));
+    json_object_set_new(json, "out_channels", json_integer(c->out_channels));
+    return json;
+}
+
 static int read_unet(plx_unet_config *out, const json_t *json) {
     int status = read_int(&out->width, json, "width");
     if (!status) status = read_int(&out->blocks, json, "blocks");
@@ -92,7 +98,7 @@ json_t *plx_denoiser_config_json(const plx_denoiser_config *c) {
     return json_pack("{s:i s:i s:b s:s s:s s:i s:o}", "view_channels", c->view_channels, "render_channels",
                      c->render_channels, "input_concat", c->input_concat, "prediction",
                      prediction_names[c->prediction], "schedule", schedule_names[c->schedule.kind], "steps",
-                     c->schedule.steps, "unet", plx_unet_config_json(&c->unet));
+                     c->schedule.steps, "unet", unet_json(&c->unet));
 }
 
 int plx_denoiser_config_from_json(plx_denoiser_config *out, const json_t *json) {

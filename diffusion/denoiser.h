@@ -22,8 +22,8 @@ typedef struct plx_denoiser_config {
         unet; /* in and out channels are derived; `context` is the input tokens' channels, 0 = none */
 } plx_denoiser_config;
 
-/* v-prediction, cosine; patch 2, width 64 x {1,2,3}, 2 blocks, attention at the two coarser levels, embedding
- * 128, no context: 6.6 M parameters, 1.3 G multiply-adds a 64x64 view. */
+/* v-prediction, cosine; patch 2, width 64 x {1,2,2}, 2 blocks, attention at the two coarser levels, embedding
+ * 128, no context: 5.4 M parameters, 1.2 G multiply-adds a 64x64 view. */
 plx_denoiser_config plx_denoiser_config_default(void);
 int plx_denoiser_config_check(const plx_denoiser_config *config);
 

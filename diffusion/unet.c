@@ -12,7 +12,7 @@ plx_unet_config plx_unet_config_default(void) {
         .out_channels = 3,
         .width = 64,
         .levels = 3,
-        .multiplier = {1, 2, 3},
+        .multiplier = {1, 2, 2},
         .blocks = 2,
         .attention = {false, false, true},
         .heads = 4,

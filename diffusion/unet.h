@@ -33,7 +33,7 @@ typedef struct plx_unet_config {
     bool zero_output; /* the output convolution starts at zero */
 } plx_unet_config;
 
-/* in 3, out 3, width 64, levels 3 {1,2,3}, 2 blocks, attention at the coarsest, 4 heads, patch 2, nothing
+/* in 3, out 3, width 64, levels 3 {1,2,2}, 2 blocks, attention at the coarsest, 4 heads, patch 2, nothing
  * else. */
 plx_unet_config plx_unet_config_default(void);
 

@@ -67,9 +67,10 @@ TEST(unet, shapes_of_output_and_features) {
     small_net net;
     REQUIRE(small_net_make(&net) == 0, "%s", plx_error());
     plx_tensor *features[2], *y = small_net_run(&net, features);
-    EXPECT(y->ndim == 4 && y->shape[0] == 2 && y->shape[1] == 8 && y->shape[2] == 8 && y->shape[3] == 2, "output");
-    EXPECT(features[0]->shape[1] == 2 && features[0]->shape[3] == 16, "coarsest: %d, %d", features[0]->shape[1],
-           features[0]->shape[3]);
+    EXPECT(y->ndim == 4 && y->shape[0] == 2 && y->shape[1] == 8 && y->shape[2] == 8 && y->shape[3] == 2,
+           "output");
+    EXPECT(features[0]->shape[1] == 2 && features[0]->shape[3] == 16, "coarsest: %d, %d",
+           features[0]->shape[1], features[0]->shape[3]);
     EXPECT(features[1]->shape[1] == 4 && features[1]->shape[3] == 8, "finest: %d, %d", features[1]->shape[1],
            features[1]->shape[3]);
     small_net_free(&net);
@@ -130,8 +131,8 @@ TEST(unet, gradient_along_random_directions) {
         move(net.params, direction, h);
         double seen = (above - below) / (2 * h);
         /* The loss is a float of order 1, 1e-7 off: 1e-7 / 2h = 5e-5; curvature h^2 L''' is of that order too. */
-        EXPECT(fabs(seen - expected) < 3e-3 * fabs(expected) + 5e-4, "direction %d: %g, by differences %g", direction,
-               expected, seen);
+        EXPECT(fabs(seen - expected) < 3e-3 * fabs(expected) + 5e-4, "direction %d: %g, by differences %g",
+               direction, expected, seen);
     }
     small_net_free(&net);
 }
@@ -145,7 +146,8 @@ TEST(unet, zero_output_starts_at_zero) {
     REQUIRE(!plx_device_open(&device, "cpu") && !plx_params_create(&params) &&
                 !plx_tape_create(&tape, device, (size_t)1 << 32, false),
             "%s", plx_error());
-    REQUIRE(!plx_unet_declare(params, "net", &config) && !plx_params_allocate(params, 1, false), "%s", plx_error());
+    REQUIRE(!plx_unet_declare(params, "net", &config) && !plx_params_allocate(params, 1, false), "%s",
+            plx_error());
     float x[16 * 16 * 3];
     plx_rng_fill_normal((plx_rng){1, 1}, x, 16 * 16 * 3);
     plx_unet_inputs in = {plx_tape_input(tape, PLX_SHAPE(1, 16, 16, 3), x, false), NULL, NULL};
@@ -176,11 +178,12 @@ typedef struct small_denoiser {
     plx_tape *tape;
 } small_denoiser;
 
-static plx_denoiser_config small_config(void) {
+static plx_denoiser_config small_config(int patch) {
     plx_denoiser_config config = plx_denoiser_config_default();
     config.view_channels = 4;
     config.input_concat = true;
     config.unet.width = 16;
+    config.unet.patch = patch;
     config.unet.levels = 2;
     config.unet.multiplier[1] = 1;
     config.unet.blocks = 1;
@@ -189,10 +192,10 @@ static plx_denoiser_config small_config(void) {
     return config;
 }
 
-static int small_denoiser_make(small_denoiser *d) {
+static int small_denoiser_make(small_denoiser *d, int patch) {
     plx_device device;
     *d = (small_denoiser){0};
-    plx_denoiser_config config = small_config();
+    plx_denoiser_config config = small_config(patch);
     int status = plx_device_open(&device, "cpu");
     if (!status) status = plx_params_create(&d->params);
     if (!status) status = plx_denoiser_declare(d->params, "denoiser", &config);
@@ -211,7 +214,7 @@ enum { SIDE = 8, VIEWS = 5, TOKENS = 3, VALUES = VIEWS * SIDE * SIDE * 4 };
 
 TEST(denoiser, views_together_or_alone_give_the_same) {
     small_denoiser d;
-    REQUIRE(small_denoiser_make(&d) == 0, "%s", plx_error());
+    REQUIRE(small_denoiser_make(&d, 2) == 0, "%s", plx_error());
     perturb(d.params, 0.1f);
     static float z[VALUES], render[VALUES], together[VALUES], alone[VALUES];
     float input[SIDE * SIDE * 4], context[TOKENS * 6];
@@ -238,7 +241,7 @@ TEST(denoiser, views_together_or_alone_give_the_same) {
 
 TEST(denoiser, dropped_conditions_do_not_matter_and_kept_ones_do) {
     small_denoiser d;
-    REQUIRE(small_denoiser_make(&d) == 0, "%s", plx_error());
+    REQUIRE(small_denoiser_make(&d, 2) == 0, "%s", plx_error());
     perturb(d.params, 0.1f);
     enum { SIZE = SIDE * SIDE * 4 };
     float z[SIZE], a[SIZE], b[SIZE], input[SIZE], x_a[SIZE], x_b[SIZE], context[2][TOKENS * 6];
@@ -260,8 +263,8 @@ TEST(denoiser, dropped_conditions_do_not_matter_and_kept_ones_do) {
         {"another render, input alone dropped", b, context[0], true, true, false},
     };
     for (int i = 0; i < 5; i++) {
-        plx_denoiser_views v = {&d.denoiser, d.tape, 1,  SIDE, SIDE, a, input, context[0],
-                                TOKENS,      cases[i].keep_render};
+        plx_denoiser_views v = {&d.denoiser, d.tape, 1,          SIDE,   SIDE,
+                                a,           input,  context[0], TOKENS, cases[i].keep_render};
         plx_denoiser_denoise(level, cases[i].unconditional, z, x_a, SIZE, &v);
         v.render = cases[i].render, v.context = cases[i].context;
         plx_denoiser_denoise(level, cases[i].unconditional, z, x_b, SIZE, &v);
@@ -274,14 +277,15 @@ TEST(denoiser, dropped_conditions_do_not_matter_and_kept_ones_do) {
 /* The mean loss of a denoiser that returns nothing is E v^2 = alpha^2 + sigma^2 E x0^2: the target's power. */
 TEST(denoiser, untrained_loss_is_the_targets_power) {
     small_denoiser d;
-    REQUIRE(small_denoiser_make(&d) == 0, "%s", plx_error());
+    REQUIRE(small_denoiser_make(&d, 2) == 0, "%s", plx_error());
     static float views[VALUES], zeros[VALUES];
     for (int i = 0; i < VALUES; i++) views[i] = 0.5f;
     for (int given = 1; given < 10; given += 4) {
         plx_tape_reset(d.tape);
         double t[VIEWS];
         for (int n = 0; n < VIEWS; n++) t[n] = given / 10.0;
-        plx_denoiser_batch batch = {views, plx_tape_input(d.tape, PLX_SHAPE(VIEWS, SIDE, SIDE, 4), zeros, false),
+        plx_denoiser_batch batch = {views,
+                                    plx_tape_input(d.tape, PLX_SHAPE(VIEWS, SIDE, SIDE, 4), zeros, false),
                                     plx_tape_input(d.tape, PLX_SHAPE(VIEWS, SIDE, SIDE, 4), zeros, false),
                                     plx_tape_input(d.tape, PLX_SHAPE(VIEWS, TOKENS, 6), zeros, false), t};
         plx_denoiser_training training = plx_denoiser_training_default();
@@ -296,20 +300,22 @@ TEST(denoiser, untrained_loss_is_the_targets_power) {
 
 TEST(denoiser, learns_to_read_its_render) {
     small_denoiser d;
-    REQUIRE(small_denoiser_make(&d) == 0, "%s", plx_error());
+    REQUIRE(small_denoiser_make(&d, 1) == 0, "%s", plx_error());
     static float views[VALUES], context[VIEWS * TOKENS * 6];
     plx_optimiser optimiser = plx_optimiser_default();
     plx_denoiser_training training = plx_denoiser_training_default();
     double first = 0, last = 0;
-    enum { STEPS = 150 };
+    enum { STEPS = 200 };
     for (int step = 0; step < STEPS; step++) {
         plx_rng rng = plx_rng_fork((plx_rng){3, 3}, (uint64_t)step);
         plx_rng_fill_uniform(rng, views, VALUES);
-        for (int i = 0; i < VALUES; i++) views[i] = views[i] < 0.5f ? -1 : 1; /* every step other views: no cue but the render */
+        for (int i = 0; i < VALUES; i++)
+            views[i] = views[i] < 0.5f ? -1 : 1; /* every step other views: no cue but the render */
         plx_tape_reset(d.tape);
-        plx_denoiser_batch batch = {views, plx_tape_input(d.tape, PLX_SHAPE(VIEWS, SIDE, SIDE, 4), views, false),
-                                    plx_tape_input(d.tape, PLX_SHAPE(VIEWS, SIDE, SIDE, 4), views, false),
-                                    plx_tape_input(d.tape, PLX_SHAPE(VIEWS, TOKENS, 6), context, false), NULL};
+        plx_denoiser_batch batch = {
+            views, plx_tape_input(d.tape, PLX_SHAPE(VIEWS, SIDE, SIDE, 4), views, false),
+            plx_tape_input(d.tape, PLX_SHAPE(VIEWS, SIDE, SIDE, 4), views, false),
+            plx_tape_input(d.tape, PLX_SHAPE(VIEWS, TOKENS, 6), context, false), NULL};
         training.drop_render = training.drop_input = 0;
         plx_tensor *loss = plx_denoiser_loss(d.tape, &d.denoiser, &training, &batch, plx_rng_fork(rng, 1));
         plx_params_zero_grad(d.params);
@@ -318,25 +324,27 @@ TEST(denoiser, learns_to_read_its_render) {
         if (step < 10) first += loss->data[0] / 10;
         if (step >= STEPS - 10) last += loss->data[0] / 10;
     }
-    /* From the target's power, 1, to a tenth: v = alpha eps - sigma x0 is known once x0 is. */
-    EXPECT(first > 0.5 && last < 0.1, "loss %g -> %g", first, last);
+    /* Without the render the best estimate, x0 = tanh(alpha z / sigma^2), leaves 0.65 (by simulation). */
+    EXPECT(first > 0.5 && last < 0.3, "loss %g -> %g", first, last);
     small_denoiser_free(&d);
 }
 
 TEST(denoiser, configuration_survives_json) {
-    plx_denoiser_config config = small_config(), read;
+    plx_denoiser_config config = small_config(2), read;
     config.prediction = PLX_PREDICT_EPS, config.schedule = (plx_schedule){PLX_SCHEDULE_LINEAR, 500};
     char *text = NULL, *again = NULL;
     REQUIRE(plx_denoiser_config_write(&config, &text) == 0, "%s", plx_error());
     REQUIRE(plx_denoiser_config_read(&read, text) == 0, "%s: %s", plx_error(), text);
     plx_denoiser_config_write(&read, &again);
     EXPECT(!strcmp(text, again), "%s became %s", text, again);
-    EXPECT(read.prediction == PLX_PREDICT_EPS && read.schedule.steps == 500 && read.unet.context == 6, "%s", again);
+    EXPECT(read.prediction == PLX_PREDICT_EPS && read.schedule.steps == 500 && read.unet.context == 6, "%s",
+           again);
     free(text), free(again);
     const char *bad[] = {"{}", "[1]", "not json", "{\"view_channels\":3}",
                          "{\"view_channels\":3,\"render_channels\":99999999999}"};
     for (int i = 0; i < 5; i++)
-        EXPECT(plx_denoiser_config_read(&read, bad[i]) == PLX_ERROR_INPUT && plx_error()[0], "%s was read", bad[i]);
+        EXPECT(plx_denoiser_config_read(&read, bad[i]) == PLX_ERROR_INPUT && plx_error()[0], "%s was read",
+               bad[i]);
 }
 
 TEST(denoiser, default_size_is_what_its_header_says) {
@@ -346,6 +354,7 @@ TEST(denoiser, default_size_is_what_its_header_says) {
                 !plx_params_allocate(params, 1, false),
             "%s", plx_error());
     double millions = (double)plx_params_size(params) * 1e-6;
-    EXPECT(millions > 6.5 && millions < 6.7, "%g M parameters", millions); /* two digits, as printed there */
+    EXPECT(millions > 5.35 && millions < 5.45, "%g M parameters",
+           millions); /* two digits, as printed there */
     plx_params_free(params);
 }
