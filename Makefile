@@ -27,7 +27,7 @@ objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
 .PHONY: all objects deps deps-lint deps-data test lint data clean
-all: $(if $(tool_sources),$(program),objects)
+all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
 $(build)/libparallax.a: $(call objects,$(library_sources))
@@ -70,7 +70,7 @@ submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS))
 
 # ---- tests and lint -------------------------------------------------------------------------------------------------
 test: deps
-	+@$(submake) $(build)/run_tests $(if $(tool_sources),$(program))
+	+@$(submake) $(build)/run_tests $(program)
 	@LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
 
 lint: deps-lint
