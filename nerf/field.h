@@ -9,11 +9,10 @@
 #include "nerf/tensor/params.h"
 #include "nerf/triplane.h"
 
-/* Declares the decoder's parameters under `prefix` ("decoder.w1", ...): weights N(0, 1/fan-in), the density's
- * bias `density_bias` (raw; a ray across the object starts half transparent at 0), learning rate factor
- * `rate`. */
-int plx_decoder_declare(plx_params *params, const char *prefix, plx_field_size size, float density_bias,
-                        float rate);
+/* Declares the decoder's parameters under `prefix` ("decoder" -> "decoder.w1", ...): weights N(0, 1/fan-in),
+ * biases 0, so that the density starts near 1 and a ray across the object about half transparent; learning
+ * rate factor `rate`. */
+int plx_decoder_declare(plx_params *params, const char *prefix, plx_field_size size, float rate);
 
 /* The operands without planes; the caller sets xy, xz, yz. */
 plx_field_operands plx_decoder_bind(plx_params *params, const char *prefix, plx_field_size size);
@@ -23,8 +22,9 @@ struct plx_field {
     plx_frame frame;
     plx_params *params; /* planes.xy (1,rows,columns,channels), planes.xz, planes.yz, decoder.* */
     plx_field_operands operands;
-    unsigned char
-        *occupancy; /* (G,G,G) over the bounding cube, x fastest; NULL until plx_field_update_occupancy */
+    unsigned char *occupancy; /* (G,G,G), occupancy.h; NULL until plx_field_update_occupancy */
+    plx_tape *tape;           /* for renders and steps; empty between calls */
+    plx_optimiser optimiser;  /* Adam's state (its moments are in params) */
 };
 
 /* Planes are zero (unguided: N(0, .1)); `train` makes gradients and optimiser blocks. */

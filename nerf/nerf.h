@@ -18,7 +18,7 @@ void plx_field_free(plx_field *field);
 /* ---- rendering ----------------------------------------------------------------------------------------- */
 
 typedef struct plx_render_options {
-    int samples; /* per ray across the bounding sphere's diameter, before empty space is skipped. Default 96 */
+    int samples;     /* a ray across the bounding sphere's diameter, empty space included. Default 96 */
     bool skip_empty; /* by the occupancy grid. Default true */
     bool depth, normal;
 } plx_render_options;
@@ -46,7 +46,9 @@ typedef struct plx_step_options {
     float decoder_rate;    /* factor on it; 0 freezes the decoder */
     int coarse, fine;      /* samples a ray: stratified, then importance */
     float opacity_weight;  /* of the squared opacity error */
-    float total_variation; /* weight on the planes' squared differences; 0 = none */
+    float total_variation; /* times the sum over planes of neighbours' mean squared difference; 0 = none */
+    bool skip_empty; /* `coarse` samples across the sphere's diameter, only those in occupied cells, and no
+                      * importance samples; plx_field_update_occupancy comes before. Default false */
 } plx_step_options;
 
 plx_step_options plx_step_options_default(void);
@@ -67,7 +69,7 @@ typedef struct plx_fit_options {
 
 plx_fit_options plx_fit_options_default(void);
 
-/* Fits a field in the world frame to posed views of one object inside the sphere of radius PLX_SCENE_RADIUS. */
+/* Fits a field in the world frame to posed views of one object in the sphere of radius PLX_SCENE_RADIUS. */
 int plx_fit(plx_field **out, const plx_views *views, const plx_fit_options *options, plx_progress_fn progress,
             void *user);
 

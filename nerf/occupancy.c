@@ -1,0 +1,137 @@
+#include "nerf/occupancy.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CELLS = PLX_GRID * PLX_GRID * PLX_GRID,
+    POINTS = 2, /* asked in each cell */
+    SLICES = 4, /* of the grid in a batch */
+    SLICE = PLX_GRID * PLX_GRID,
+};
+
+/* A diameter (1 by default) of this density has an opacity of 1 %, and a cell 1/64 of that. */
+static const float empty_below = 0.01f;
+
+/* The grid's `SLICES` slices from `first`: the largest density seen in each cell, against the threshold. */
+static void test_slices(plx_field *field, int first, unsigned char *occupied) {
+    plx_arena *arena = plx_tape_arena(field->tape);
+    int count = SLICES * SLICE * POINTS;
+    float *coordinates = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)count);
+    int *start = plx_arena_alloc(arena, sizeof(int) * 2);
+    start[0] = 0, start[1] = count;
+    const plx_rng rng = {64, 1};
+    const float cell = 2 * field->frame.radius / PLX_GRID;
+#pragma omp parallel for schedule(static)
+    for (int i = 0; i < count; i++) {
+        int at = first * SLICE + i / POINTS;
+        const int index[3] = {at % PLX_GRID, at / PLX_GRID % PLX_GRID, at / SLICE};
+        uint64_t number = 3 * ((uint64_t)at * POINTS + (uint64_t)(i % POINTS));
+        float p[3];
+        for (int k = 0; k < 3; k++)
+            p[k] =
+                ((float)index[k] + plx_rng_uniform(rng, number + (uint64_t)k)) * cell - field->frame.radius;
+        plx_frame_coordinates(&field->frame, p, coordinates + 5 * (size_t)i);
+    }
+    plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, (plx_points){start, coordinates});
+    for (int i = 0; i < count; i += POINTS) {
+        float most = 0;
+        for (int k = 0; k < POINTS; k++) most = fmaxf(most, values->data[4 * (size_t)(i + k)]);
+        occupied[first * SLICE + i / POINTS] = most > empty_below / (2 * field->frame.radius);
+    }
+    plx_tape_reset(field->tape);
+}
+
+/* out = in or either neighbour `stride` away, along an axis of which `stride` is the cells' distance. */
+static void dilate(const unsigned char *in, unsigned char *out, int stride) {
+    for (int i = 0; i < CELLS; i++) {
+        int k = i / stride % PLX_GRID;
+        out[i] = in[i] | (k > 0 && in[i - stride]) | (k + 1 < PLX_GRID && in[i + stride]);
+    }
+}
+
+int plx_field_update_occupancy(plx_field *field) {
+    if (!field->occupancy) field->occupancy = malloc(CELLS);
+    unsigned char *scratch = malloc(CELLS);
+    if (!field->occupancy || !scratch) {
+        free(scratch);
+        return plx_fail(PLX_ERROR_MEMORY, "no memory for an occupancy grid");
+    }
+    bool recording = plx_tape_recording(field->tape);
+    plx_tape_set_recording(field->tape, false);
+    for (int k = 0; k < PLX_GRID; k += SLICES) test_slices(field, k, scratch);
+    plx_tape_set_recording(field->tape, recording);
+    dilate(scratch, field->occupancy, 1);
+    dilate(field->occupancy, scratch, PLX_GRID);
+    dilate(scratch, field->occupancy, SLICE);
+    free(scratch);
+    return PLX_OK;
+}
+
+/* ---- samples
+ * ---------------------------------------------------------------------------------------------------- */
+
+typedef struct march {
+    float t0, step; /* of the first interval; of each */
+    float offset;   /* of the sample in its interval, [0,1) */
+    int count;
+    float origin[3], along[3]; /* in cells */
+} march;
+
+static march march_of(const plx_ray *ray, float step, float radius, float offset) {
+    march m = {.t0 = ray->t0, .offset = offset};
+    float chord = ray->t1 - ray->t0;
+    if (!(chord > 0)) return m;
+    m.count = (int)ceilf(chord / step - 1e-3f);
+    if (m.count < 1) m.count = 1;
+    m.step = chord / (float)m.count;
+    float scale = PLX_GRID / (2 * radius);
+    for (int k = 0; k < 3; k++) {
+        m.origin[k] = (ray->origin[k] + radius) * scale;
+        m.along[k] = ray->direction[k] * scale;
+    }
+    return m;
+}
+
+static inline float place(const march *m, int i) {
+    return m->t0 + m->step * ((float)i + m->offset);
+}
+
+static inline bool inside(const march *m, const unsigned char *grid, float t) {
+    int cell[3];
+    for (int k = 0; k < 3; k++) {
+        cell[k] = (int)(m->origin[k] + t * m->along[k]);
+        cell[k] = cell[k] < 0 ? 0 : cell[k] >= PLX_GRID ? PLX_GRID - 1 : cell[k];
+    }
+    return grid[(cell[2] * PLX_GRID + cell[1]) * PLX_GRID + cell[0]];
+}
+
+plx_rays plx_sample_occupied(plx_arena *arena, const plx_ray *rays, int R, float step,
+                             const unsigned char *grid, float radius, const plx_rng *rng) {
+    int *start = plx_arena_alloc(arena, sizeof(int) * ((size_t)R + 1));
+    march *marches = plx_arena_alloc(arena, sizeof *marches * (size_t)R);
+    start[0] = 0;
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < R; r++) {
+        march m = march_of(&rays[r], step, radius, rng ? plx_rng_uniform(*rng, (uint64_t)r) : 0.5f);
+        marches[r] = m;
+        int count = grid ? 0 : m.count;
+        for (int i = 0; grid && i < m.count; i++) count += inside(&m, grid, place(&m, i));
+        start[r + 1] = count;
+    }
+    for (int r = 0; r < R; r++) start[r + 1] += start[r];
+    float *t = plx_arena_alloc(arena, sizeof(float) * (size_t)start[R]);
+    float *length = plx_arena_alloc(arena, sizeof(float) * (size_t)start[R]);
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < R; r++) {
+        const march m = marches[r];
+        for (int i = 0, at = start[r]; i < m.count; i++) {
+            float here = place(&m, i);
+            if (grid && !inside(&m, grid, here)) continue;
+            t[at] = here;
+            length[at++] = m.step;
+        }
+    }
+    return (plx_rays){R, start, t, length};
+}

@@ -1,0 +1,113 @@
+/* Volume rendering of a field: rays in chunks, samples packed, colour, opacity and depth by compositing. */
+#include "nerf/occupancy.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { CHUNK = 4096 }; /* rays */
+
+plx_render_options plx_render_options_default(void) {
+    return (plx_render_options){.samples = 96, .skip_empty = true};
+}
+
+/* out (R,5): premultiplied r g b, opacity, sum of weight * t. The tape is left to the caller to reset. */
+static void composite_rays(plx_field *field, const plx_ray *rays, int R, const plx_render_options *options,
+                           float *out) {
+    plx_arena *arena = plx_tape_arena(field->tape);
+    float radius = field->frame.radius;
+    plx_rays samples = plx_sample_occupied(arena, rays, R, 2 * radius / (float)options->samples,
+                                           options->skip_empty ? field->occupancy : NULL, radius, NULL);
+    if (samples.start[R] == 0) {
+        memset(out, 0, sizeof(float) * 5 * (size_t)R);
+        return;
+    }
+    plx_points points = plx_points_along(arena, rays, samples, 1, (const int[]){0, R}, &field->frame);
+    plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, points);
+    memcpy(out, plx_composite(field->tape, values, samples)->data, sizeof(float) * 5 * (size_t)R);
+}
+
+/* normal (R,3) = -gradient of the density by central differences at each ray's expected depth, turned to the
+ * viewer; 0 where depth is 0. */
+static void find_normals(plx_field *field, const plx_ray *rays, int R, const float *depth, float step,
+                         float *normal) {
+    plx_arena *arena = plx_tape_arena(field->tape);
+    float *coordinates = plx_arena_alloc(arena, sizeof(float) * 5 * 6 * (size_t)R);
+    int *ray_of = plx_arena_alloc(arena, sizeof(int) * (size_t)R), hits = 0;
+    for (int r = 0; r < R; r++) {
+        if (depth[2 * (size_t)r] == 0) continue;
+        for (int i = 0; i < 6; i++) {
+            float p[3];
+            for (int k = 0; k < 3; k++)
+                p[k] = rays[r].origin[k] + depth[2 * (size_t)r] * rays[r].direction[k];
+            p[i / 2] += i % 2 ? -step : step;
+            plx_frame_coordinates(&field->frame, p, coordinates + 5 * (size_t)(6 * hits + i));
+        }
+        ray_of[hits++] = r;
+    }
+    if (!hits) return;
+    int start[2] = {0, 6 * hits};
+    plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, (plx_points){start, coordinates});
+    for (int h = 0; h < hits; h++) {
+        const float *value = values->data + 24 * (size_t)h, *direction = rays[ray_of[h]].direction;
+        double g[3], norm = 0, facing = 0;
+        for (int k = 0; k < 3; k++) {
+            g[k] = (double)value[8 * k + 4] - (double)value[8 * k];
+            norm += g[k] * g[k];
+            facing += g[k] * direction[k];
+        }
+        double scale = norm > 0 ? (facing > 0 ? -1 : 1) / sqrt(norm) : 0;
+        for (int k = 0; k < 3; k++) normal[3 * (size_t)ray_of[h] + (size_t)k] = (float)(scale * g[k]);
+    }
+}
+
+/* The pixels first .. first + R - 1, in row order. */
+static void render_chunk(plx_field *field, plx_view *view, const plx_render_options *options, int first,
+                         int R) {
+    plx_arena *arena = plx_tape_arena(field->tape);
+    plx_ray *rays = plx_arena_alloc(arena, sizeof *rays * (size_t)R);
+    float *out = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)R);
+    float *depth = plx_arena_alloc(arena, sizeof(float) * 2 * (size_t)R);
+    int width = view->camera.width;
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < R; r++)
+        rays[r] = plx_ray_through(&view->camera, (float)((first + r) % width) + 0.5f,
+                                  (float)((first + r) / width) + 0.5f, field->frame.radius);
+    composite_rays(field, rays, R, options, out);
+    for (int r = 0; r < R; r++) {
+        const float *in = out + 5 * (size_t)r;
+        float *rgba = view->colour.data + 4 * (size_t)(first + r);
+        float opacity = fminf(in[3], 1);
+        for (int c = 0; c < 3; c++) rgba[c] = opacity > 0 ? fminf(in[c] / opacity, 1) : 1;
+        rgba[3] = opacity;
+        depth[2 * (size_t)r] = depth[2 * (size_t)r + 1] = opacity > 0.5f ? in[4] / in[3] : 0;
+    }
+    if (options->depth) memcpy(view->depth.data + 2 * (size_t)first, depth, sizeof(float) * 2 * (size_t)R);
+    if (options->normal)
+        find_normals(field, rays, R, depth, field->frame.radius / 64, view->normal.data + 3 * (size_t)first);
+    plx_tape_reset(field->tape);
+}
+
+int plx_field_render(plx_field *field, plx_view *view, const plx_render_options *options) {
+    if (options->samples < 1 || options->samples > 4096)
+        return plx_fail(PLX_ERROR_INPUT, "%d samples a ray, not 1 to 4096", options->samples);
+    int height = view->camera.height, width = view->camera.width;
+    view->colour = view->depth = view->normal = (plx_image){0};
+    int status = plx_image_create(&view->colour, height, width, 4);
+    if (!status && options->depth) status = plx_image_create(&view->depth, height, width, 2);
+    if (!status && options->normal) status = plx_image_create(&view->normal, height, width, 3);
+    if (!status && options->skip_empty && !field->occupancy) status = plx_field_update_occupancy(field);
+    if (status) {
+        plx_image_free(&view->colour);
+        plx_image_free(&view->depth);
+        plx_image_free(&view->normal);
+        return status;
+    }
+    bool recording = plx_tape_recording(field->tape);
+    plx_tape_set_recording(field->tape, false);
+    for (int first = 0; first < height * width; first += CHUNK) {
+        int left = height * width - first;
+        render_chunk(field, view, options, first, left < CHUNK ? left : CHUNK);
+    }
+    plx_tape_set_recording(field->tape, recording);
+    return PLX_OK;
+}
