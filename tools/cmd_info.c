@@ -38,12 +38,11 @@ static void print_processor(void) {
            colon ? colon + 2 : "unknown");
     printf("features  ");
 #ifdef __x86_64__
-    static const char *const names[] = {"sse4.2", "avx",     "avx2",     "fma",
-                                        "f16c",   "avx512f", "avx512bw", "avx512vnni"};
-    bool present[] = {__builtin_cpu_supports("sse4.2"),   __builtin_cpu_supports("avx"),
-                      __builtin_cpu_supports("avx2"),     __builtin_cpu_supports("fma"),
-                      __builtin_cpu_supports("f16c"),     __builtin_cpu_supports("avx512f"),
-                      __builtin_cpu_supports("avx512bw"), __builtin_cpu_supports("avx512vnni")};
+    static const char *const names[] = {"sse4.2", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512vnni"};
+    bool present[] = {__builtin_cpu_supports("sse4.2"),    __builtin_cpu_supports("avx"),
+                      __builtin_cpu_supports("avx2"),      __builtin_cpu_supports("fma"),
+                      __builtin_cpu_supports("avx512f"),   __builtin_cpu_supports("avx512bw"),
+                      __builtin_cpu_supports("avx512vnni")};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (present[i]) printf(" %s", names[i]);
 #endif
@@ -141,7 +140,7 @@ static int run_info(const plx_run *run) {
     return PLX_OK;
 }
 
-static const plx_option options[] = {{PLX_OPTION_END}};
+static const plx_option options[] = {{.type = PLX_OPTION_END}};
 
 const plx_command plx_cmd_info = {.name = "info",
                                   .arguments = "[FILE...]",

@@ -15,7 +15,7 @@ static const plx_option common_options[] = {
      .help = "threads to use (default: all)"},
     {PLX_OPTION_FLAG, "quiet", 'q', offsetof(struct plx_common, quiet), .help = "no progress, no notes"},
     {PLX_OPTION_FLAG, "help", 'h', offsetof(struct plx_common, help), .help = "show this"},
-    {PLX_OPTION_END}};
+    {.type = PLX_OPTION_END}};
 
 static int count_options(const plx_option *options) {
     int count = 0;

@@ -8,7 +8,7 @@
  *        .help = "vertical field of view"},
  *       {PLX_OPTION_CHOICE, "path", 0, offsetof(render_values, path), "orbit", .word = "orbit|spiral", .help = "..."},
  *       {PLX_OPTION_SIZE, "size", 0, offsetof(render_values, size), "256", 1, 16384, .help = "of the frames"},
- *       {PLX_OPTION_END}};
+ *       {.type = PLX_OPTION_END}};
  *
  * Every command also takes --help, --quiet and --threads. */
 #ifndef PLX_OPTIONS_H
