@@ -86,9 +86,10 @@ TEST(unet, every_parameter_is_used) {
     plx_tape_backward(net.tape, plx_loss_lp(net.tape, y, zeros, NULL, 2));
     for (int i = 0; i < plx_params_count(net.params); i++) {
         plx_param *p = plx_params_at(net.params, i);
-        double sum = 0;
-        for (size_t k = 0; k < plx_tensor_size(&p->tensor); k++) sum += fabs(p->tensor.grad[k]);
-        EXPECT(sum > 0, "%s has no gradient", p->name);
+        size_t size = plx_tensor_size(&p->tensor), zeros_seen = 0;
+        for (size_t k = 0; k < size; k++) zeros_seen += p->tensor.grad[k] == 0;
+        /* a float may happen to round to 0, a row of a matrix not */
+        EXPECT(zeros_seen * 100 <= size, "%s: %zu of %zu have no gradient", p->name, zeros_seen, size);
     }
     small_net_free(&net);
 }
@@ -294,6 +295,53 @@ TEST(denoiser, untrained_loss_is_the_targets_power) {
         double expected = l.alpha * l.alpha + l.sigma * l.sigma * 0.25;
         /* 1280 normal draws: relative deviation sqrt(2/1280) = 4 %, four times that */
         EXPECT(fabs(loss->data[0] / expected - 1) < 0.16, "t %g: %g, not %g", t[0], loss->data[0], expected);
+    }
+    small_denoiser_free(&d);
+}
+
+/* The loss of the first `N` of two fixed views. */
+static double loss_at(small_denoiser *d, int N, const double *t, const plx_denoiser_training *training,
+                      const float *render, const float *context) {
+    static float views[2 * SIDE * SIDE * 4];
+    plx_rng_fill_uniform((plx_rng){4, 4}, views, 2 * SIDE * SIDE * 4);
+    plx_tape_reset(d->tape);
+    plx_denoiser_batch batch = {views, plx_tape_input(d->tape, PLX_SHAPE(N, SIDE, SIDE, 4), render, false),
+                                plx_tape_input(d->tape, PLX_SHAPE(N, SIDE, SIDE, 4), views, false),
+                                plx_tape_input(d->tape, PLX_SHAPE(N, TOKENS, 6), context, false), t};
+    return plx_denoiser_loss(d->tape, &d->denoiser, training, &batch, (plx_rng){1, 7})->data[0];
+}
+
+TEST(denoiser, each_view_has_its_own_level) {
+    /* (l0(a) + l1(b))/2 - (l0(b) + l1(b))/2 = (l0(a) - l0(b))/2 */
+    small_denoiser d;
+    REQUIRE(small_denoiser_make(&d, 2) == 0, "%s", plx_error());
+    perturb(d.params, 0.1f);
+    static float zeros[2 * SIDE * SIDE * 4];
+    plx_denoiser_training training = plx_denoiser_training_default();
+    training.drop_input = training.drop_render = 0;
+    double ab[] = {0.2, 0.9}, bb[] = {0.9, 0.9};
+    double left = loss_at(&d, 2, ab, &training, zeros, zeros) - loss_at(&d, 2, bb, &training, zeros, zeros);
+    double right = loss_at(&d, 1, ab, &training, zeros, zeros) - loss_at(&d, 1, bb, &training, zeros, zeros);
+    EXPECT(fabs(left - right / 2) < 1e-5 && fabs(left) > 1e-3, "%g and %g", left,
+           right / 2); /* float losses */
+    small_denoiser_free(&d);
+}
+
+TEST(denoiser, training_drops_what_it_is_told_to) {
+    small_denoiser d;
+    REQUIRE(small_denoiser_make(&d, 2) == 0, "%s", plx_error());
+    perturb(d.params, 0.1f);
+    static float zeros[2 * SIDE * SIDE * 4], ones[2 * SIDE * SIDE * 4];
+    for (int i = 0; i < 2 * SIDE * SIDE * 4; i++) ones[i] = 1;
+    const double t[] = {0.2, 0.9};
+    for (int k = 0; k < 4; k++) {
+        plx_denoiser_training training = plx_denoiser_training_default();
+        training.drop_render = k & 1, training.drop_input = k >> 1;
+        double plain = loss_at(&d, 2, t, &training, zeros, zeros);
+        bool render_matters = loss_at(&d, 2, t, &training, ones, zeros) != plain;
+        bool context_matters = loss_at(&d, 2, t, &training, zeros, ones) != plain;
+        EXPECT(render_matters == !(k & 1), "drop %d: the render matters: %d", k, render_matters);
+        EXPECT(context_matters == !(k >> 1), "drop %d: the context matters: %d", k, context_matters);
     }
     small_denoiser_free(&d);
 }
