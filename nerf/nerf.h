@@ -88,9 +88,19 @@ bool plx_field_input_camera(const plx_field *field, plx_camera *camera);
 
 /* ---- image metrics ------------------------------------------------------------------------------------- */
 
-/* On 8-bit values of images over white, (H,W,3) in [0,1]; both are rounded to 8 bits first. */
+/* Colours (H,W,3) over white, in [0,1]; both images are rounded to 8 bits first. Sizes agree (PLX_CHECK). */
 double plx_psnr(const plx_image *a, const plx_image *b); /* dB; INFINITY for equal images */
-/* skimage's default: 7x7 uniform window, sample covariance, K1 .01, K2 .03, per channel, borders cropped. */
+/* skimage's default: 7x7 uniform window, sample covariance, K1 .01, K2 .03, per channel, borders cropped; at
+ * least 7x7 pixels. */
 double plx_ssim(const plx_image *a, const plx_image *b);
+/* FLIP (Andersson et al., HPG 2020) at 67.02 pixels a degree, mean over the image: 0 (equal) to 1. */
+double plx_flip(const plx_image *reference, const plx_image *test);
+
+/* Intersection over union of the silhouettes: last channel above 0.5. 1 if both are empty. */
+double plx_silhouette_iou(const plx_image *a, const plx_image *b);
+/* Squared gradient of `image` (H,W,3) over that of `truth`, summed over channels and over pixels that lie,
+ * with their right and lower neighbours, inside `mask` (last channel above 0.5): 1 = as sharp as the truth,
+ * below = blurred. NAN where the truth is flat. */
+double plx_sharpness_ratio(const plx_image *image, const plx_image *truth, const plx_image *mask);
 
 #endif
