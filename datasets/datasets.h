@@ -18,6 +18,8 @@ const char *plx_dataset_kind(const plx_dataset *dataset); /* "srn", "transforms"
 int plx_dataset_count(const plx_dataset *dataset);        /* objects */
 const char *plx_dataset_name(const plx_dataset *dataset, int object);
 int plx_dataset_view_count(const plx_dataset *dataset, int object);
+/* What the source says was done to its poses (applied_transform, applied_scale), or NULL. Nothing is undone. */
+const char *plx_dataset_note(const plx_dataset *dataset, int object);
 
 /* All views of an object, or (indices != NULL) the given ones; depth and normals where geometry EXRs stand
  * beside. */
@@ -62,5 +64,44 @@ plx_camera plx_default_camera(uint64_t seed, const char *id, int index, int size
  * spiral. */
 plx_camera plx_srn_random_camera(uint64_t seed, const char *id, int index, int size);
 plx_camera plx_srn_spiral_camera(int index, int count, int size);
+
+/* The evaluation protocol: views[0] is the input, views[1..PLX_PROTOCOL_TARGETS] are the targets, default cameras of
+ * seed 1, drawn with depth and 16 samples a pixel. */
+#define PLX_PROTOCOL_SEED 1
+#define PLX_PROTOCOL_TARGETS 8
+int plx_protocol_views(plx_views *out, const plx_object *object, const char *data_directory, int size);
+
+/* ---- training samples, drawn live ---------------------------------------------------------------------------------- */
+
+typedef struct plx_training_set plx_training_set;
+
+/* Loads the split's objects that are fit for training; all threads. The catalogue must outlive the set. */
+int plx_training_set_open(plx_training_set **out, const plx_catalogue *catalogue, enum plx_split split,
+                          const char *data_directory, plx_progress_fn progress, void *user);
+void plx_training_set_free(plx_training_set *set);
+int plx_training_set_count(const plx_training_set *set);
+const plx_object *plx_training_set_object(const plx_training_set *set, int index);
+
+typedef struct plx_sample_options {
+    uint64_t seed, step; /* a sample is a function of (seed, step, item) and the options below */
+    int item;
+    int size, targets; /* pixels a side; target views beside the input */
+    int samples;       /* per pixel, a square number */
+    int variants;      /* an object is drawn as variant 0 .. variants-1: scale and light. 1 = as it is */
+    bool mirror;       /* half of the samples: world reflected in y */
+    bool recolour;     /* half of the samples: channels permuted; all: gains. The same for all views */
+    bool
+        framing; /* the input camera is turned and zoomed: the object covers 45 to 90 % of the frame, its centre
+                        * off by up to 8 %. Otherwise it looks at the origin at the default fov */
+    bool
+        far_targets; /* every other target is more than 60 degrees of azimuth from the input, the rest less */
+} plx_sample_options;
+plx_sample_options plx_sample_options_default(void);
+
+/* out: views[0] is the input, with depth and normals; views[1..targets] have depth. Objects are drawn so that the groups
+ * of a class are equally likely, and a class in proportion to the square root of its number of groups.
+ * Runs in the calling thread only; several may call it at once. */
+int plx_training_sample(const plx_training_set *set, const plx_sample_options *options, plx_views *out,
+                        int *object_index);
 
 #endif

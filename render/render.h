@@ -67,7 +67,9 @@ typedef struct plx_draw_options {
     int samples; /* per pixel: 1 = pixel centre, n*n = regular grid. Default 9 */
     plx_light light;
     bool colour, depth, normal; /* what to make; defaults true, false, false */
-    float white_cap;            /* object pixels stay at or below this encoded value. Default 254/255 */
+    float stretch
+        [3]; /* the mesh is drawn scaled by these about the origin: variants without a copy. Default 1,1,1 */
+    float white_cap; /* object pixels stay at or below this encoded value. Default 254/255 */
 } plx_draw_options;
 
 plx_draw_options plx_draw_options_default(void);

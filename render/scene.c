@@ -45,8 +45,11 @@ const plx_mesh *plx_scene_mesh(const plx_scene *scene) {
 }
 
 plx_draw_options plx_draw_options_default(void) {
-    return (plx_draw_options){
-        .samples = 9, .light = plx_light_default(), .colour = true, .white_cap = 254.0f / 255};
+    return (plx_draw_options){.samples = 9,
+                              .light = plx_light_default(),
+                              .colour = true,
+                              .stretch = {1, 1, 1},
+                              .white_cap = 254.0f / 255};
 }
 
 /* One view being drawn. */
@@ -69,7 +72,8 @@ static void find_bounds(draw *d) {
     d->column1 = camera->width;
     for (int k = 0; k < 8; k++) {
         float point[3], x, y, depth;
-        for (int i = 0; i < 3; i++) point[i] = k >> i & 1 ? mesh->box_max[i] : mesh->box_min[i];
+        for (int i = 0; i < 3; i++)
+            point[i] = (k >> i & 1 ? mesh->box_max[i] : mesh->box_min[i]) * d->options->stretch[i];
         if (!plx_camera_project(camera, point, &x, &y, &depth) || depth < 1e-3f) return;
         x0 = fminf(x0, x), x1 = fmaxf(x1, x), y0 = fminf(y0, y), y1 = fmaxf(y1, y);
     }
@@ -79,6 +83,28 @@ static void find_bounds(draw *d) {
     d->column1 = (int)fminf(fmaxf(ceilf(x1) + 1, 0), width);
     d->row0 = (int)fminf(fmaxf(floorf(y0) - 1, 0), height);
     d->row1 = (int)fminf(fmaxf(ceilf(y1) + 1, 0), height);
+}
+
+/* The ray through an image point, in the mesh's own unstretched space. Its direction is not of unit length there, so
+ * that a distance along it is the distance in the world. */
+static void mesh_ray(const draw *d, float x, float y, float origin[3], float direction[3]) {
+    plx_camera_ray(&d->view->camera, x, y, origin, direction);
+    for (int i = 0; i < 3; i++) {
+        origin[i] /= d->options->stretch[i];
+        direction[i] /= d->options->stretch[i];
+    }
+}
+
+/* Normals go with the inverse scale; 1,1,1 leaves their bits alone. */
+static void world_normal(const draw *d, float normal[3]) {
+    const float *stretch = d->options->stretch;
+    if (stretch[0] == 1 && stretch[1] == 1 && stretch[2] == 1) return;
+    float sum = 0;
+    for (int i = 0; i < 3; i++) {
+        normal[i] /= stretch[i];
+        sum += normal[i] * normal[i];
+    }
+    for (int i = 0; i < 3; i++) normal[i] /= sqrtf(sum);
 }
 
 static float dot(const float a[3], const float b[3]) {
@@ -105,6 +131,7 @@ static void add_ray(const draw *d, const float origin[3], const float direction[
         if (opacity > 0) {
             if (opacity > OPAQUE_ENOUGH) opacity = 1;
             plx_surface_normal(mesh, hit->triangle, hit->u, hit->v, hit->normal, direction, normal);
+            world_normal(d, normal);
             float weight = through * opacity, light = weight * plx_light_at(&d->options->light, normal);
             for (int i = 0; i < 3; i++) sum[i] += light * colour[i];
             sum[3] += weight;
@@ -126,7 +153,6 @@ static void write_pixel(const draw *d, int row, int column, const float sum[4]) 
 
 /* The samples of a row of pixels, in packets: pixel by pixel, each pixel's grid row by row. */
 static void draw_colour_row(const draw *d, int row) {
-    const plx_camera *camera = &d->view->camera;
     int samples = d->options->samples;
     int64_t first = (int64_t)d->column0 * samples, last = (int64_t)d->column1 * samples;
     float origin[3], directions[PLX_PACKET][3], sum[4] = {0};
@@ -137,7 +163,7 @@ static void draw_colour_row(const draw *d, int row) {
             int column = (int)((start + k) / samples), s = (int)((start + k) % samples);
             float x = (float)column + ((float)(s % d->side) + 0.5f) / (float)d->side;
             float y = (float)row + ((float)(s / d->side) + 0.5f) / (float)d->side;
-            plx_camera_ray(camera, x, y, origin, directions[k]);
+            mesh_ray(d, x, y, origin, directions[k]);
         }
         plx_tracer_packet(d->scene->tracer, origin, count, directions, hits);
         for (int k = 0; k < count; k++) {
@@ -171,18 +197,20 @@ static void draw_geometry_row(const draw *d, int row) {
         size_t pixel = (size_t)row * camera->width + column;
         float origin[3], direction[3], start[3], back[3], reach = 0;
         plx_hit first, last;
-        plx_camera_ray(camera, (float)column + 0.5f, (float)row + 0.5f, origin, direction);
+        mesh_ray(d, (float)column + 0.5f, (float)row + 0.5f, origin, direction);
         if (!solid_hit(d, origin, direction, INFINITY, &first)) continue;
-        if (d->view->normal.data)
-            plx_surface_normal(mesh, first.triangle, first.u, first.v, first.normal, direction,
-                               d->view->normal.data + 3 * pixel);
+        if (d->view->normal.data) {
+            float *normal = d->view->normal.data + 3 * pixel;
+            plx_surface_normal(mesh, first.triangle, first.u, first.v, first.normal, direction, normal);
+            world_normal(d, normal);
+        }
         if (!d->view->depth.data) continue;
         /* the last surface is the first one met from behind the mesh, coming back */
         for (int i = 0; i < 3; i++) {
             float a = fabsf(mesh->box_min[i] - origin[i]), b = fabsf(mesh->box_max[i] - origin[i]);
             reach += fmaxf(a, b) * fmaxf(a, b);
         }
-        reach = sqrtf(reach) * 1.01f + 1e-3f;
+        reach = sqrtf(reach / dot(direction, direction)) * 1.01f + 1e-3f;
         for (int i = 0; i < 3; i++) start[i] = origin[i] + reach * direction[i], back[i] = -direction[i];
         float distance = first.distance;
         if (solid_hit(d, start, back, reach - first.distance, &last))

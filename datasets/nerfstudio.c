@@ -1,0 +1,321 @@
+/* transforms.json of NeRF-synthetic, instant-ngp and nerfstudio (formats.md). Poses are ours already: camera-to-world,
+ * x right, y up, looking down -z; pixel centres at +0.5. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "datasets/reader.h"
+#include "nerf/core/error.h"
+#include "nerf/core/file.h"
+
+#define JSON_MAX ((size_t)256 << 20) /* bytes */
+#define FRAMES_MAX 100000
+#define POSE_TOLERANCE 1e-3f
+
+/* Intrinsics as a file or frame gives them; NaN = not given. */
+typedef struct intrinsics {
+    double fx, fy, cx, cy, width, height, angle_x, angle_y;
+} intrinsics;
+
+typedef struct frame {
+    char *picture, *mask, *depth; /* full paths; mask and depth may be NULL */
+    float c2w[12];
+    intrinsics lens;
+} frame;
+
+struct plx_frames {
+    int count;
+    frame *frames;
+    float near, far;
+    double depth_scale; /* metres -> world units */
+};
+
+void plx_frames_free(struct plx_frames *frames) {
+    if (!frames) return;
+    for (int i = 0; i < frames->count; i++) {
+        free(frames->frames[i].picture);
+        free(frames->frames[i].mask);
+        free(frames->frames[i].depth);
+    }
+    free(frames->frames);
+    free(frames);
+}
+
+bool plx_transforms_is_file(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t length = strlen(name), ending = strlen(".json");
+    return strncmp(name, "transforms", 10) == 0 && (name[10] == '.' || name[10] == '_') && length > ending &&
+           strcmp(name + length - ending, ".json") == 0 && length - ending != 11;
+}
+
+/* A finite number; NaN where the key is absent. False for anything else. */
+static bool get_number(double *out, const json_t *object, const char *key, double missing) {
+    const json_t *value = json_object_get(object, key);
+    *out = missing;
+    if (!value || json_is_null(value)) return true;
+    *out = json_number_value(value);
+    return json_is_number(value) && isfinite(*out);
+}
+
+/* The keys of one level over what `lens` holds already (those of the level above). Degrees x_fov, y_fov come first, as in
+ * instant-ngp; then fl_x, then camera_angle_x. */
+static int read_lens(intrinsics *lens, const json_t *object) {
+    double x_fov, y_fov;
+    bool right =
+        get_number(&lens->fx, object, "fl_x", lens->fx) && get_number(&lens->fy, object, "fl_y", lens->fy) &&
+        get_number(&lens->cx, object, "cx", lens->cx) && get_number(&lens->cy, object, "cy", lens->cy) &&
+        get_number(&lens->width, object, "w", lens->width) &&
+        get_number(&lens->height, object, "h", lens->height) &&
+        get_number(&lens->angle_x, object, "camera_angle_x", lens->angle_x) &&
+        get_number(&lens->angle_y, object, "camera_angle_y", lens->angle_y) &&
+        get_number(&x_fov, object, "x_fov", NAN) && get_number(&y_fov, object, "y_fov", NAN);
+    if (!right) return plx_fail(PLX_ERROR_INPUT, "an intrinsic is not a number");
+    if (!isnan(x_fov)) {
+        lens->angle_x = x_fov * M_PI / 180;
+        lens->angle_y = isnan(y_fov) ? NAN : y_fov * M_PI / 180;
+        lens->fx = lens->fy = NAN;
+    }
+    static const char *const distortion[] = {"k1", "k2", "k3", "k4", "p1", "p2"};
+    for (size_t i = 0; i < sizeof distortion / sizeof *distortion; i++) {
+        double value;
+        if (!get_number(&value, object, distortion[i], 0))
+            return plx_fail(PLX_ERROR_INPUT, "%s is not a number", distortion[i]);
+        if (value != 0)
+            return plx_fail(PLX_ERROR_SUPPORT,
+                            "lens distortion (%s = %g) is not read: undistort the pictures first",
+                            distortion[i], value);
+    }
+    const json_t *model = json_object_get(object, "camera_model");
+    static const char *const models[] = {"PINHOLE", "SIMPLE_PINHOLE", "OPENCV", "SIMPLE_RADIAL", "RADIAL"};
+    if (!model) return PLX_OK;
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        if (json_is_string(model) && strcmp(json_string_value(model), models[i]) == 0) return PLX_OK;
+    return plx_fail(PLX_ERROR_SUPPORT, "camera_model %.40s is not read",
+                    json_is_string(model) ? json_string_value(model) : "(not a string)");
+}
+
+/* The path of a file that a frame names: relative to the JSON file's folder and inside it, '\' as '/', and without its
+ * ending in NeRF-synthetic. */
+static int resolve(char **out, const char *folder, const char *name) {
+    char inside[4096];
+    static const char *const endings[] = {"", ".png", ".jpg", ".jpeg"};
+    if (strlen(name) >= sizeof inside)
+        return plx_fail(PLX_ERROR_INPUT, "a file name of %zu bytes", strlen(name));
+    strcpy(inside, name);
+    for (char *c = inside; *c; c++)
+        if (*c == '\\') *c = '/';
+    if (!plx_path_inside(inside) || (inside[0] && inside[1] == ':'))
+        return plx_fail(PLX_ERROR_INPUT, "'%.200s' leaves the data set's folder", name);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        char with[4112];
+        snprintf(with, sizeof with, "%s%s", inside, endings[i]);
+        *out = plx_path_join(folder, with);
+        if (!*out) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
+        const char *dot = strrchr(with, '.');
+        if (dot && !strchr(dot, '/') && access(*out, F_OK) == 0) return PLX_OK;
+        free(*out);
+        *out = NULL;
+    }
+    return plx_fail(PLX_ERROR_INPUT, "'%.200s' is not there", name);
+}
+
+static int resolve_optional(char **out, const char *folder, const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    *out = NULL;
+    if (!value || json_is_null(value)) return PLX_OK;
+    if (!json_is_string(value)) return plx_fail(PLX_ERROR_INPUT, "%s is not a string", key);
+    return resolve(out, folder, json_string_value(value));
+}
+
+/* 4 rows (or 3) of 4 numbers. */
+static bool read_matrix(float out[12], const json_t *rows) {
+    size_t count = json_array_size(rows);
+    if (count != 3 && count != 4) return false;
+    for (size_t row = 0; row < count; row++) {
+        const json_t *line = json_array_get(rows, row);
+        if (json_array_size(line) != 4) return false;
+        for (size_t column = 0; column < 4; column++) {
+            const json_t *value = json_array_get(line, column);
+            double number = json_number_value(value);
+            if (!json_is_number(value) || !isfinite(number)) return false;
+            if (row < 3) out[4 * row + column] = (float)number;
+        }
+    }
+    return true;
+}
+
+static int read_frame(frame *out, const json_t *object, const char *folder, const intrinsics *common) {
+    const json_t *name = json_object_get(object, "file_path");
+    if (!json_is_string(name)) return plx_fail(PLX_ERROR_INPUT, "no file_path");
+    if (!read_matrix(out->c2w, json_object_get(object, "transform_matrix")))
+        return plx_fail(PLX_ERROR_INPUT, "transform_matrix is not 4 rows of 4 numbers");
+    out->lens = *common;
+    int status = read_lens(&out->lens, object);
+    if (!status) status = resolve(&out->picture, folder, json_string_value(name));
+    if (!status) status = resolve_optional(&out->mask, folder, object, "mask_path");
+    if (!status) status = resolve_optional(&out->depth, folder, object, "depth_file_path");
+    return status;
+}
+
+static int read_frames(struct plx_frames *out, const json_t *root, const char *folder) {
+    const json_t *list = json_object_get(root, "frames");
+    size_t count = json_array_size(list);
+    if (!json_is_array(list) || count == 0) return plx_fail(PLX_ERROR_INPUT, "holds no frames");
+    if (count > FRAMES_MAX) return plx_fail(PLX_ERROR_INPUT, "%zu frames, more than %d", count, FRAMES_MAX);
+    intrinsics common = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    int status = read_lens(&common, root);
+    if (status) return status;
+    out->frames = calloc(count, sizeof *out->frames);
+    if (!out->frames) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
+    for (size_t i = 0; i < count && !status; i++) {
+        status = read_frame(&out->frames[out->count++], json_array_get(list, i), folder, &common);
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "frame %zu", i);
+        if (status) plx_fail_in(status, prefix);
+    }
+    if (!get_number(&out->depth_scale, root, "applied_scale", 1) && !status)
+        status = plx_fail(PLX_ERROR_INPUT, "applied_scale is not a number");
+    /* NeRF-synthetic gives an angle and no focal length; its bounds are known. */
+    if (isnan(common.fx) && !json_object_get(root, "camera_model") && !isnan(common.angle_x)) {
+        out->near = 2;
+        out->far = 6;
+    }
+    return status;
+}
+
+/* "applied_transform [...], applied_scale ...", or NULL. */
+static int read_note(char **out, const json_t *root) {
+    char *text = NULL, note[2048] = "";
+    size_t used = 0;
+    static const char *const keys[] = {"applied_transform", "applied_scale"};
+    for (int i = 0; i < 2; i++) {
+        const json_t *value = json_object_get(root, keys[i]);
+        if (!value) continue;
+        text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+        if (!text) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
+        used +=
+            (size_t)snprintf(note + used, sizeof note - used, "%s%s %.900s", used ? ", " : "", keys[i], text);
+        free(text);
+    }
+    *out = used ? strdup(note) : NULL;
+    return used && !*out ? plx_fail(PLX_ERROR_MEMORY, "out of memory") : PLX_OK;
+}
+
+static int parse(plx_source *source, const char *text, size_t size) {
+    json_error_t error;
+    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    if (!root) return plx_fail(PLX_ERROR_INPUT, "line %d: %s", error.line, error.text);
+    const char *slash = strrchr(source->path, '/');
+    char *folder = slash ? strndup(source->path, slash == source->path ? 1 : (size_t)(slash - source->path))
+                         : strdup(".");
+    int status = folder && source->frames ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "out of memory");
+    if (!status) status = read_frames(source->frames, root, folder);
+    if (!status) status = read_note(&source->note, root);
+    if (!status) source->views = source->frames->count;
+    free(folder);
+    json_decref(root);
+    return status;
+}
+
+int plx_transforms_add(plx_dataset *dataset, const char *path, const char *name) {
+    char *text;
+    size_t size;
+    int status = plx_file_read(&text, &size, path, JSON_MAX);
+    if (status) return status;
+    plx_source source = {
+        .name = strdup(name), .path = strdup(path), .frames = calloc(1, sizeof *source.frames)};
+    status =
+        source.name && source.path ? parse(&source, text, size) : plx_fail(PLX_ERROR_MEMORY, "out of memory");
+    free(text);
+    if (!status) return plx_dataset_add(dataset, &source);
+    plx_source_free(&source);
+    return plx_fail_in(status, path);
+}
+
+/* ---- views --------------------------------------------------------------------------------------------------------- */
+
+/* Intrinsics are for the raster w x h, or for the picture's own where the file gives none. */
+static int make_camera(plx_camera *out, const frame *of, int width, int height) {
+    intrinsics l = of->lens;
+    double w = isnan(l.width) ? width : l.width, h = isnan(l.height) ? height : l.height;
+    double fx = !isnan(l.fx) ? l.fx : 0.5 * w / tan(0.5 * l.angle_x);
+    double fy = !isnan(l.fy) ? l.fy : isnan(l.fx) && !isnan(l.angle_y) ? 0.5 * h / tan(0.5 * l.angle_y) : fx;
+    if (!(w >= 1 && w <= 1e6 && h >= 1 && h <= 1e6))
+        return plx_fail(PLX_ERROR_INPUT, "%s: pictures of %g x %g pixels", of->picture, w, h);
+    if (!(fx > 0 && fx < 1e7 && fy > 0 && fy < 1e7))
+        return plx_fail(PLX_ERROR_INPUT, "%s: no focal length (fl_x, x_fov or camera_angle_x)", of->picture);
+    double sx = width / w, sy = height / h;
+    *out = (plx_camera){.fx = (float)(fx * sx),
+                        .fy = (float)(fy * sy),
+                        .cx = (float)((isnan(l.cx) ? 0.5 * w : l.cx) * sx),
+                        .cy = (float)((isnan(l.cy) ? 0.5 * h : l.cy) * sy),
+                        .width = width,
+                        .height = height};
+    memcpy(out->c2w, of->c2w, sizeof out->c2w);
+    if (!plx_camera_valid(out, POSE_TOLERANCE))
+        return plx_fail(PLX_ERROR_INPUT, "%s: its transform_matrix is not a rotation and a position",
+                        of->picture);
+    return PLX_OK;
+}
+
+/* An 8- or 16-bit picture of the camera's size. */
+static int load_beside(plx_image *out, const char *path, const plx_camera *camera) {
+    int status = plx_image_load(out, path);
+    if (status) return status;
+    if (out->width == camera->width && out->height == camera->height) return PLX_OK;
+    status = plx_fail(PLX_ERROR_INPUT, "%s: %dx%d pixels, not %dx%d as its picture", path, out->width,
+                      out->height, camera->width, camera->height);
+    plx_image_free(out);
+    return status;
+}
+
+/* What the mask blackens is no part of the object: opacity 0. */
+static int apply_mask(plx_view *view, const char *path) {
+    plx_image mask;
+    int status = load_beside(&mask, path, &view->camera);
+    if (status) return status;
+    size_t pixels = (size_t)mask.height * (size_t)mask.width;
+    for (size_t i = 0; i < pixels; i++)
+        view->colour.data[4 * i + 3] *= mask.data[(size_t)mask.channels * i] > 0;
+    plx_image_free(&mask);
+    return PLX_OK;
+}
+
+/* Millimetres along the viewing axis, 0 = unknown -> distance along the unit ray, world units. */
+static int load_depth(plx_view *view, const char *path, double scale) {
+    plx_image file;
+    int status = load_beside(&file, path, &view->camera);
+    if (!status) status = plx_image_create(&view->depth, file.height, file.width, 2);
+    if (status) {
+        plx_image_free(&file);
+        return status;
+    }
+    const plx_camera *c = &view->camera;
+    for (int row = 0; row < file.height; row++)
+        for (int column = 0; column < file.width; column++) {
+            size_t i = (size_t)row * (size_t)file.width + (size_t)column;
+            double x = (column + 0.5 - (double)c->cx) / (double)c->fx,
+                   y = (row + 0.5 - (double)c->cy) / (double)c->fy;
+            double z = (double)file.data[(size_t)file.channels * i] * 65535 / 1000 * scale;
+            view->depth.data[2 * i] = view->depth.data[2 * i + 1] = (float)(z * sqrt(1 + x * x + y * y));
+        }
+    plx_image_free(&file);
+    return PLX_OK;
+}
+
+int plx_transforms_load_view(const plx_source *source, int index, plx_view *view, plx_views *views) {
+    const frame *of = &source->frames->frames[index];
+    int status = plx_image_load(&view->colour, of->picture);
+    if (!status) status = plx_widen_to_rgba(&view->colour);
+    if (!status) status = make_camera(&view->camera, of, view->colour.width, view->colour.height);
+    if (!status && of->mask) status = apply_mask(view, of->mask);
+    if (!status && of->depth) status = load_depth(view, of->depth, source->frames->depth_scale);
+    if (status) return status;
+    if (plx_has_opacity(&view->colour)) views->has_alpha = true;
+    views->near = source->frames->near;
+    views->far = source->frames->far;
+    return PLX_OK;
+}
