@@ -88,8 +88,11 @@ TEST(unet, every_parameter_is_used) {
         plx_param *p = plx_params_at(net.params, i);
         size_t size = plx_tensor_size(&p->tensor), zeros_seen = 0;
         for (size_t k = 0; k < size; k++) zeros_seen += p->tensor.grad[k] == 0;
-        /* a float may happen to round to 0, a row of a matrix not */
-        EXPECT(zeros_seen * 100 <= size, "%s: %zu of %zu have no gradient", p->name, zeros_seen, size);
+        /* A float may happen to round to 0, a row of a matrix not. The keys' bias adds one number to all of a row's
+         * scores, which a softmax does not see: its gradient is rounding noise, and often exactly 0. */
+        const bool keys = strstr(p->name, "qkv.bias") || strstr(p->name, "cross_kv.bias");
+        EXPECT(zeros_seen * (keys ? 2 : 100) <= size, "%s: %zu of %zu have no gradient", p->name, zeros_seen,
+               size);
     }
     small_net_free(&net);
 }
