@@ -5,6 +5,7 @@
 #include <assimp/material.h>
 #include <assimp/postprocess.h>
 #include <assimp/scene.h>
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -277,6 +278,18 @@ static void whiten_default(import *in) {
 
 /* ---- file ---- */
 
+/* Assimp walks on past the end for as many elements as a PLY header promises: each takes a byte at least. */
+static int check_ply(FILE *file, uint64_t size) {
+    char line[256];
+    for (int i = 0; i < 1000 && fgets(line, sizeof line, file); i++) {
+        unsigned long long count;
+        if (strncmp(line, "end_header", 10) == 0) break;
+        if (sscanf(line, "element %*s %llu", &count) == 1 && count > size)
+            return plx_fail(PLX_ERROR_INPUT, "%llu elements in %llu bytes", count, (unsigned long long)size);
+    }
+    return PLX_OK;
+}
+
 static int check_file(const char *path, bool *linear) {
     static const char *const endings[] = {"obj", "gltf", "glb", "ply", "stl", "dae", "ac"};
     const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
@@ -289,15 +302,20 @@ static int check_file(const char *path, bool *linear) {
     *linear = strncasecmp(dot + 1, "gl", 2) == 0;
     struct stat s;
     FILE *file = fopen(path, "rb");
-    if (!file || fstat(fileno(file), &s) != 0) {
-        if (file) fclose(file);
-        return plx_fail(PLX_ERROR_IO, "cannot be opened");
-    }
+    int status = PLX_OK;
+    if (!file) return plx_fail(PLX_ERROR_IO, "%s", strerror(errno));
+    if (fstat(fileno(file), &s) != 0)
+        status = plx_fail(PLX_ERROR_IO, "%s", strerror(errno));
+    else if (!S_ISREG(s.st_mode))
+        status = plx_fail(PLX_ERROR_INPUT, "not a file");
+    else if (s.st_size == 0)
+        status = plx_fail(PLX_ERROR_INPUT, "empty");
+    else if ((uint64_t)s.st_size > FILE_MAX)
+        status = plx_fail(PLX_ERROR_INPUT, "larger than %zu bytes", FILE_MAX);
+    else if (strcasecmp(dot + 1, "ply") == 0)
+        status = check_ply(file, (uint64_t)s.st_size);
     fclose(file);
-    if (!S_ISREG(s.st_mode)) return plx_fail(PLX_ERROR_INPUT, "not a file");
-    if (s.st_size == 0) return plx_fail(PLX_ERROR_INPUT, "empty");
-    if ((uint64_t)s.st_size > FILE_MAX) return plx_fail(PLX_ERROR_INPUT, "larger than %zu bytes", FILE_MAX);
-    return PLX_OK;
+    return status;
 }
 
 /* One line, printable, of what Assimp says. */
