@@ -1,0 +1,45 @@
+/* The image encoder: one RGBA image -> a camera-aligned triplane (NerfDiff, sec. 3.1). A U-Net at half resolution;
+ * XY by pixel shuffle at full resolution; XZ and YZ from heads that see the finest features pooled down the columns
+ * or along the rows into a few bins, never the feature at the same pixel, which belongs to another point. */
+#ifndef PLX_ENCODER_H
+#define PLX_ENCODER_H
+
+#include "diffusion/unet.h"
+#include "nerf/field.h"
+
+typedef struct plx_encoder_config {
+    plx_unet_config unet;
+    int channels;  /* C of the planes */
+    int depth;     /* rows of XZ and columns of YZ */
+    int bins;      /* of the pooled heads */
+    int side;      /* hidden width of the side heads */
+} plx_encoder_config;
+
+plx_encoder_config plx_encoder_config_default(void);
+int plx_encoder_declare(plx_params *params, const char *prefix, const plx_encoder_config *config);
+
+/* What is known of an input's camera; the frame's other numbers follow from it. */
+typedef struct plx_encoder_pose {
+    float elevation;      /* radians */
+    bool has_elevation;   /* false: the network is told nothing */
+    float log_focal;      /* log(fx / width / default) */
+    float origin[2];      /* image point of the world's origin, [-1,1], rows downwards */
+    float origin_depth;   /* along the viewing axis, world units */
+} plx_encoder_pose;
+
+plx_encoder_pose plx_encoder_pose_of(const plx_camera *camera, bool with_elevation);
+
+typedef struct plx_encoding {
+    plx_tensor *xy;        /* (N,H,W,C+6): features, front, back, r, g, b, a */
+    plx_tensor *xz;        /* (N,depth,W/2,C) */
+    plx_tensor *yz;        /* (N,H/2,depth,C) */
+    plx_tensor *surface;   /* (N,H,W,5): front, back (z of the frame), normal in the camera's axes */
+    plx_tensor *elevation; /* (N,2): sin and cos, the network's own estimate */
+    plx_tensor *features;  /* (N,H/8,W/8,F) coarsest features, for cross-attention */
+} plx_encoding;
+
+/* rgba (N,size,size,4) straight, encoded; poses (N). */
+plx_encoding plx_encode(plx_tape *tape, plx_params *params, const char *prefix, const plx_encoder_config *config,
+                        int N, int size, const float *rgba, const plx_encoder_pose *poses);
+
+#endif
