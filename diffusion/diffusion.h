@@ -1,0 +1,82 @@
+/* NerfDiff: one image -> radiance field, refined by distillation; and its training. Public. */
+#ifndef PLX_DIFFUSION_H
+#define PLX_DIFFUSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nerf/nerf.h"
+
+/* ---- models ---------------------------------------------------------------------------------------------------- */
+
+typedef struct plx_model plx_model;
+
+/* A safetensors file of `parallax train`. */
+int plx_model_load(plx_model **out, const char *path);
+void plx_model_free(plx_model *model);
+const char *plx_model_record(const plx_model *model); /* JSON text of its training; "" if none */
+int plx_model_size(const plx_model *model);           /* pixels of its input */
+
+/* ---- one image -> field ------------------------------------------------------------------------------------------ */
+
+/* input->camera is the input's (its elevation counts only if `elevation_known`), input->colour (size,size,4) straight
+ * RGBA of the model's size. `train`: the field can be refined. */
+int plx_model_reconstruct(plx_field **out, const plx_model *model, const plx_view *input, bool elevation_known,
+                          bool train);
+
+/* The encoder's own estimate from the picture, radians. */
+int plx_model_elevation(const plx_model *model, const plx_view *input, float *elevation);
+
+/* ---- training ------------------------------------------------------------------------------------------------------ */
+
+enum plx_train_stage {
+    PLX_STAGE_GEOMETRY, /* first-hit likelihood, no compositing */
+    PLX_STAGE_COLOUR,   /* composited colour and opacity, with a tenth of the geometry's loss where depth is known */
+    PLX_STAGE_DENOISER, /* encoder and decoder frozen */
+    PLX_STAGE_JOINT,    /* the paper's way: all together */
+};
+
+typedef struct plx_batch_request {
+    uint64_t seed;
+    int64_t step;
+    int item;    /* in the batch */
+    int size;    /* pixels */
+    int targets; /* views behind the input */
+} plx_batch_request;
+
+/* Fills `out` with the input view (colour, depth, normal) and the targets (colour, depth); a pure function of the
+ * request; called from another thread than the caller's. Data sets without depth leave those images empty. */
+typedef int (*plx_batch_fn)(const plx_batch_request *request, plx_views *out, void *user);
+
+typedef struct plx_train_options {
+    enum plx_train_stage stage;
+    int64_t steps;     /* of this stage in all */
+    int batch, size, targets;
+    int input_rays, target_rays, coarse, fine;
+    float rate;        /* of the encoder or denoiser */
+    int warmup;
+    uint64_t seed;
+    const char *folder; /* run folder: state.safetensors, model.safetensors, log.jsonl, sheets */
+    const char *init;   /* model file to start from, with a fresh optimiser; NULL = fresh or resumed */
+    const char *frame;  /* "camera", "upright"; of a fresh model */
+    const char *record; /* JSON object text put into the model's record (data hash, credits, options); or NULL */
+    double save_seconds;
+    int log_every;
+    double condition_noise; /* denoiser: strength of the blur and noise put on its render condition */
+} plx_train_options;
+
+plx_train_options plx_train_options_default(enum plx_train_stage stage);
+
+typedef struct plx_validation {
+    int objects;
+    int views_each;        /* input and targets */
+    const plx_views *items; /* (objects) */
+    int every;             /* steps; 0 = never */
+} plx_validation;
+
+/* Runs or resumes (the folder's state, bit for bit) a stage. Stops and saves when progress returns non-zero
+ * (PLX_ERROR_CANCELLED). NaN or Inf stops the run, naming the step and the term. */
+int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_user,
+              const plx_validation *validation, plx_progress_fn progress, void *user);
+
+#endif
