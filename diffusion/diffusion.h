@@ -69,9 +69,10 @@ plx_train_options plx_train_options_default(enum plx_train_stage stage);
 
 typedef struct plx_validation {
     int objects;
-    int views_each;        /* input and targets */
-    const plx_views *items; /* (objects) */
-    int every;             /* steps; 0 = never */
+    const plx_views *items; /* (objects) view 0 is the input, the others targets */
+    int every;              /* steps; 0 = never */
+    int (*sheet)(const char *path, const plx_image *sheet, void *user); /* writes a picture of it; or NULL */
+    void *user;
 } plx_validation;
 
 /* Runs or resumes (the folder's state, bit for bit) a stage. Stops and saves when progress returns non-zero

@@ -210,6 +210,20 @@ static void log_losses(trainer *t) {
 
 /* ---- state ------------------------------------------------------------------------------------------------------------- */
 
+/* A model that another run left half-way keeps that run's entry: it is closed. */
+static int close_record(plx_model *m) {
+    json_t *record = m->record ? json_loads(m->record, 0, NULL) : NULL, *entry;
+    size_t i;
+    if (!record) return PLX_OK;
+    json_array_foreach(json_object_get(record, "stages"), i, entry) json_object_del(entry, "open");
+    char *text = json_dumps(record, JSON_REAL_PRECISION(6));
+    json_decref(record);
+    if (!text) return plx_fail(PLX_ERROR_MEMORY, "record: out of memory");
+    free(m->record);
+    m->record = text;
+    return PLX_OK;
+}
+
 /* This stage's entry in the model's record; replaces the entry of an earlier save of the same run. */
 static int record_stage(trainer *t) {
     json_t *record = t->model->record ? json_loads(t->model->record, 0, NULL) : json_object(), *stages;
@@ -299,7 +313,10 @@ static int resume(trainer *t) {
 static int open_model(trainer *t) {
     const plx_train_options *o = t->o;
     plx_model_config config = plx_model_config_default();
-    if (o->init) return plx_model_open(&t->model, o->init, true);
+    if (o->init) {
+        int status = plx_model_open(&t->model, o->init, true);
+        return status ? status : close_record(t->model);
+    }
     if (plx_frame_kind_of(o->frame) < 0) return plx_fail(PLX_ERROR_INPUT, "frame '%s': camera or upright", o->frame);
     config.frame = (enum plx_frame_kind)plx_frame_kind_of(o->frame);
     return plx_model_create(&t->model, &config, o->seed, true);
@@ -341,13 +358,17 @@ static int validate(trainer *t, const plx_validation *v) {
     if (r.psnr > t->best) t->best = r.psnr;
     json_t *line = json_pack("{s:I, s:f, s:f, s:f}", "step", (json_int_t)t->step, "validation_psnr", r.psnr,
                              "validation_iou", r.iou, "validation_iou_60_120", r.iou_side);
-    for (int i = 0; r.levels && i < r.levels; i++) {
+    for (int i = 0; i < r.levels; i++) {
         char key[48];
         snprintf(key, sizeof key, "denoiser_gain_db_t%.1f", r.t[i]);
         json_object_set_new(line, key, json_real(r.gain_db[i]));
+        snprintf(key, sizeof key, "swapped_input_t%.1f", r.t[i]);
+        json_object_set_new(line, key, json_real(r.swap[i]));
     }
     log_line(t, line);
-    return v->sheet ? v->sheet(sheet, &r.sheet, v->user) : PLX_OK;
+    status = v->sheet ? v->sheet(sheet, &r.sheet, v->user) : PLX_OK;
+    plx_image_free(&r.sheet);
+    return status;
 }
 
 int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_user, const plx_validation *validation,

@@ -1,0 +1,127 @@
+#include "diffusion/condition.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- rendering ------------------------------------------------------------------------------------------------- */
+
+/* Keeps the samples of rays whose composited opacity passes a trace; `from` and the result are packed alike. */
+static plx_rays drop_empty(plx_arena *arena, plx_rays from, const float *composite) {
+    int *start = plx_arena_alloc(arena, sizeof(int) * ((size_t)from.R + 1));
+    float *t = plx_arena_alloc(arena, sizeof(float) * (size_t)from.start[from.R]);
+    float *length = plx_arena_alloc(arena, sizeof(float) * (size_t)from.start[from.R]);
+    start[0] = 0;
+    for (int r = 0; r < from.R; r++) {
+        int n = composite[5 * (size_t)r + 3] > 0.004f ? from.start[r + 1] - from.start[r] : 0;
+        memcpy(t + start[r], from.t + from.start[r], sizeof(float) * (size_t)n);
+        memcpy(length + start[r], from.length + from.start[r], sizeof(float) * (size_t)n);
+        start[r + 1] = start[r] + n;
+    }
+    return (plx_rays){from.R, start, t, length};
+}
+
+/* The same rays' values, without those that drop_empty dropped. */
+static const float *keep_values(plx_arena *arena, plx_rays kept, plx_rays from, const float *values) {
+    float *out = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)kept.start[kept.R]);
+    for (int r = 0; r < from.R; r++)
+        memcpy(out + 4 * (size_t)kept.start[r], values + 4 * (size_t)from.start[r],
+               sizeof(float) * 4 * (size_t)(kept.start[r + 1] - kept.start[r]));
+    return out;
+}
+
+plx_tensor *plx_render_batch(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames, int N,
+                             const plx_camera *cameras, int coarse, int fine, plx_rng rng) {
+    plx_arena *arena = plx_tape_arena(tape);
+    bool recording = plx_tape_recording(tape);
+    plx_tape_set_recording(tape, false);
+    int H = cameras[0].height, W = cameras[0].width, R = N * H * W;
+    plx_ray *rays = plx_arena_alloc(arena, sizeof(plx_ray) * (size_t)R);
+    int *object_start = plx_arena_alloc(arena, sizeof(int) * ((size_t)N + 1));
+    for (int n = 0; n <= N; n++) object_start[n] = n * H * W;
+    for (int r = 0; r < R; r++) {
+        int pixel = r % (H * W);
+        rays[r] = plx_ray_through(&cameras[r / (H * W)], (float)(pixel % W) + 0.5f, (float)(pixel / W) + 0.5f,
+                                  PLX_SCENE_RADIUS);
+    }
+    plx_rng jitter = plx_rng_fork(rng, 1);
+    plx_rays first = plx_sample_stratified(arena, rays, R, coarse, &jitter);
+    plx_points points = plx_points_along(arena, rays, first, N, object_start, frames);
+    plx_tensor *values = plx_field_evaluate(tape, field, points);
+    plx_tensor *rough = plx_composite(tape, values, first);
+    plx_rays kept = drop_empty(arena, first, rough->data);
+    const float *kept_values = keep_values(arena, kept, first, values->data);
+    plx_rays samples = plx_sample_importance(arena, rays, kept, kept_values, fine, plx_rng_fork(rng, 2));
+    points = plx_points_along(arena, rays, samples, N, object_start, frames);
+    plx_tensor *out = plx_composite(tape, plx_field_evaluate(tape, field, points), samples);
+    plx_tape_set_recording(tape, recording);
+    return plx_reshape(tape, out, PLX_SHAPE(N, H, W, 5));
+}
+
+void plx_condition_channels(size_t pixels, const float *composite, float *out) {
+    for (size_t p = 0; p < pixels; p++) {
+        float opacity = composite[5 * p + 3];
+        for (size_t c = 0; c < 3; c++) out[4 * p + c] = 2 * (composite[5 * p + c] + 1 - opacity) - 1;
+        out[4 * p + 3] = 2 * opacity - 1;
+    }
+}
+
+/* ---- disturbance --------------------------------------------------------------------------------------------------- */
+
+enum { MAX_REACH = 16 };
+
+/* One direction of a Gaussian blur of (H,W,4), edges repeated; `step` is the pixel stride along it. */
+static void blur_along(const float *from, float *to, int lines, int line_step, int length, int step, float sigma) {
+    int reach = (int)ceilf(3 * sigma);
+    if (reach > MAX_REACH) reach = MAX_REACH;
+    float kernel[2 * MAX_REACH + 1], sum = 0;
+    for (int k = -reach; k <= reach; k++) sum += kernel[k + reach] = expf(-0.5f * (float)(k * k) / (sigma * sigma));
+    for (int line = 0; line < lines; line++)
+        for (int i = 0; i < length; i++)
+            for (int c = 0; c < 4; c++) {
+                float value = 0;
+                for (int k = -reach; k <= reach; k++) {
+                    int at = i + k < 0 ? 0 : i + k >= length ? length - 1 : i + k;
+                    value += kernel[k + reach] / sum * from[4 * (line * line_step + at * step) + c];
+                }
+                to[4 * (line * line_step + i * step) + c] = value;
+            }
+}
+
+static void disturb(plx_arena *arena, float *render, int H, int W, float strength, plx_rng rng) {
+    float sigma = plx_rng_uniform(rng, 0) * 1.5f * strength * (float)H / 64;
+    float noise = plx_rng_uniform(rng, 1) * 0.06f * strength;
+    if (plx_rng_uniform(rng, 2) < 0.5f && sigma > 0.1f) {
+        size_t mark = plx_arena_mark(arena);
+        float *other = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)(H * W));
+        blur_along(render, other, H, W, W, 1, sigma);
+        blur_along(other, render, W, 1, H, W, sigma);
+        plx_arena_release(arena, mark);
+    }
+    for (int i = 0; i < 4 * H * W; i++) render[i] += noise * plx_rng_normal(rng, (uint64_t)(3 + i));
+}
+
+plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames, int N,
+                                 const plx_views *items, float strength, plx_rng rng) {
+    plx_arena *arena = plx_tape_arena(tape);
+    plx_camera *cameras = plx_arena_alloc(arena, sizeof(plx_camera) * (size_t)N);
+    for (int n = 0; n < N; n++) cameras[n] = items[n].views[1].camera;
+    int H = cameras[0].height, W = cameras[0].width;
+    size_t pixels = (size_t)(H * W);
+    plx_tensor *composite = plx_render_batch(tape, field, frames, N, cameras, 16, 16, plx_rng_fork(rng, 0));
+    plx_tensor *render = plx_tape_tensor(tape, "condition", PLX_SHAPE(N, H, W, 4), false);
+    plx_condition_channels(pixels * (size_t)N, composite->data, render->data);
+    float *truth = plx_arena_alloc(arena, sizeof(float) * 3 * pixels * (size_t)N);
+    for (size_t n = 0; n < (size_t)N; n++) {
+        const float *rgba = items[n].views[1].colour.data;
+        for (size_t p = 0; p < pixels; p++)
+            for (size_t c = 0; c < 3; c++)
+                truth[3 * (n * pixels + p) + c] = 2 * (rgba[4 * p + c] * rgba[4 * p + 3] + 1 - rgba[4 * p + 3]) - 1;
+        if (strength > 0) disturb(arena, render->data + 4 * pixels * n, H, W, strength, plx_rng_fork(rng, 1 + n));
+    }
+    return (plx_condition){truth, render};
+}
+
+plx_tensor *plx_condition_context(plx_tape *tape, const plx_encoding *e) {
+    const int *s = e->features->shape;
+    return plx_reshape(tape, e->features, PLX_SHAPE(s[0], s[1] * s[2], s[3]));
+}

@@ -1,0 +1,18 @@
+/* How good the model is on objects it has not seen, during training. */
+#ifndef PLX_VALIDATE_H
+#define PLX_VALIDATE_H
+
+#include "diffusion/model.h"
+
+typedef struct plx_validation_result {
+    double psnr, iou, iou_side; /* means over views, then objects; iou_side: azimuth gap 60 to 120 degrees */
+    int levels;                 /* 0, or how many of the next are set */
+    double t[3], gain_db[3];    /* the denoiser's x0 against its own render condition: MSE ratio, dB */
+    double swap[3];             /* its error with another object's input over that with the right one */
+    plx_image sheet;            /* rows: object; columns: input, then truth and render by turns */
+} plx_validation_result;
+
+int plx_validate(plx_validation_result *out, const plx_model *model, const plx_validation *validation, bool denoiser,
+                 uint64_t seed);
+
+#endif
