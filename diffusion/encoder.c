@@ -19,11 +19,15 @@ plx_encoder_config plx_encoder_config_default(void) {
     return c;
 }
 
+int plx_encoder_features(const plx_encoder_config *c) {
+    return c->unet.width * c->unet.multiplier[c->unet.levels - 1];
+}
+
 int plx_encoder_declare(plx_params *params, const char *prefix, const plx_encoder_config *c) {
     char unet[64];
     snprintf(unet, sizeof unet, "%s.unet", prefix);
     int fine = c->unet.width * c->unet.multiplier[0], out = c->depth * c->channels;
-    int coarse = c->unet.width * c->unet.multiplier[c->unet.levels - 1];
+    int coarse = plx_encoder_features(c);
     int status = plx_unet_declare(params, unet, &c->unet);
     if (!status) status = plx_layer_linear_declare(params, prefix, "pose1", POSE_NUMBERS, c->unet.embedding, 1);
     if (!status)

@@ -16,6 +16,7 @@ typedef struct plx_encoder_config {
 } plx_encoder_config;
 
 plx_encoder_config plx_encoder_config_default(void);
+int plx_encoder_features(const plx_encoder_config *config); /* channels of plx_encoding's features */
 int plx_encoder_declare(plx_params *params, const char *prefix, const plx_encoder_config *config);
 
 /* What is known of an input's camera; the frame's other numbers follow from it. */
@@ -35,7 +36,7 @@ typedef struct plx_encoding {
     plx_tensor *yz;        /* (N,H/2,depth,C) */
     plx_tensor *surface;   /* (N,H,W,5): front, back (z of the frame), normal in the camera's axes */
     plx_tensor *elevation; /* (N,2): sin and cos, the network's own estimate */
-    plx_tensor *features;  /* (N,H/8,W/8,F) coarsest features, for cross-attention */
+    plx_tensor *features;  /* (N,H/8,W/8,F) the way up's coarsest features, for cross-attention */
 } plx_encoding;
 
 /* rgba (N,size,size,4) straight, encoded; poses (N). */

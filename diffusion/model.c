@@ -13,7 +13,7 @@ plx_model_config plx_model_config_default(void) {
                           .frame = PLX_FRAME_CAMERA,
                           .denoiser = plx_denoiser_config_default(),
                           .size = 64};
-    c.denoiser.unet.context = c.encoder.unet.width * c.encoder.unet.multiplier[c.encoder.unet.levels - 1];
+    c.denoiser.unet.context = plx_encoder_features(&c.encoder);
     return c;
 }
 

@@ -31,6 +31,7 @@ plx_train_options plx_train_options_default(enum plx_train_stage stage) {
                            .warmup = 300,
                            .seed = 1,
                            .frame = "camera",
+                           .width = 64,
                            .save_seconds = 600,
                            .log_every = 20,
                            .condition_noise = 1};
@@ -319,6 +320,8 @@ static int open_model(trainer *t) {
     }
     if (plx_frame_kind_of(o->frame) < 0) return plx_fail(PLX_ERROR_INPUT, "frame '%s': camera or upright", o->frame);
     config.frame = (enum plx_frame_kind)plx_frame_kind_of(o->frame);
+    config.encoder.unet.width = config.denoiser.unet.width = o->width;
+    config.denoiser.unet.context = plx_encoder_features(&config.encoder);
     return plx_model_create(&t->model, &config, o->seed, true);
 }
 

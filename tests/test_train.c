@@ -1,0 +1,170 @@
+/* Training, on spheres whose every pixel follows from algebra. */
+#include "diffusion/model.h"
+#include "diffusion/diffusion.h"
+#include "nerf/core/rng.h"
+#include "tests/test.h"
+
+#include <omp.h>
+
+/* A sphere of radius 0.2 to 0.45 about the origin, its colour that of its normal; seen from random azimuths. */
+static int sphere_view(plx_view *v, plx_camera camera, float radius) {
+    int size = camera.width;
+    v->camera = camera;
+    int status = plx_image_create(&v->colour, size, size, 4);
+    if (!status) status = plx_image_create(&v->depth, size, size, 2);
+    if (!status) status = plx_image_create(&v->normal, size, size, 3);
+    for (int p = 0; !status && p < size * size; p++) {
+        float o[3], d[3], t0, t1;
+        plx_camera_ray(&camera, (float)(p % size) + 0.5f, (float)(p / size) + 0.5f, o, d);
+        if (!plx_ray_sphere(o, d, radius, &t0, &t1)) continue;
+        v->depth.data[2 * p] = t0, v->depth.data[2 * p + 1] = t1;
+        v->colour.data[4 * p + 3] = 1;
+        for (int c = 0; c < 3; c++) {
+            v->normal.data[3 * p + c] = (o[c] + t0 * d[c]) / radius;
+            v->colour.data[4 * p + c] = 0.5f + 0.4f * v->normal.data[3 * p + c];
+        }
+    }
+    return status;
+}
+
+static int sphere_batch(const plx_batch_request *r, plx_views *out, void *user) {
+    (void)user;
+    plx_rng rng = plx_rng_fork(plx_rng_fork((plx_rng){r->seed, 5}, (uint64_t)r->step), (uint64_t)r->item);
+    float radius = 0.2f + 0.25f * plx_rng_uniform(rng, 0);
+    int status = plx_views_create(out, 1 + r->targets);
+    for (int k = 0; k <= r->targets && !status; k++) {
+        float azimuth = 6.2831853f * plx_rng_uniform(rng, (uint64_t)(1 + 2 * k));
+        float elevation = plx_rng_uniform(rng, (uint64_t)(2 + 2 * k));
+        plx_camera camera = plx_camera_orbit(azimuth, elevation, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, r->size, r->size);
+        status = sphere_view(&out->views[k], camera, radius);
+    }
+    return status;
+}
+
+static plx_train_options small(enum plx_train_stage stage, const char *folder) {
+    plx_train_options o = plx_train_options_default(stage);
+    o.size = 32;
+    o.width = 16;
+    o.batch = 2;
+    o.targets = 2;
+    o.steps = 6;
+    o.warmup = 2;
+    o.log_every = 1;
+    o.folder = folder;
+    return o;
+}
+
+typedef struct losses {
+    int count, stop_after;
+    double value[512];
+} losses;
+
+static int watch(const plx_progress *p, void *user) {
+    losses *l = user;
+    const char *number = p->note ? strrchr(p->note, ' ') : NULL;
+    if (number && l->count < 512) l->value[l->count++] = atof(number);
+    return l->stop_after && p->done >= l->stop_after;
+}
+
+static int same_files(const char *a, const char *b) {
+    char command[512];
+    snprintf(command, sizeof command, "cmp -s %s %s", a, b);
+    return system(command) == 0;
+}
+
+static void folder_path(char out[256], const char *name) { snprintf(out, 256, "%s/%s", test_directory(), name); }
+
+TEST(train, geometry_learns_spheres) {
+    char folder[256];
+    folder_path(folder, "learn");
+    plx_train_options o = small(PLX_STAGE_GEOMETRY, folder);
+    o.steps = 60;
+    o.batch = 4;
+    o.rate = 2e-3f;
+    losses l = {0};
+    int status = plx_train(&o, sphere_batch, NULL, NULL, watch, &l);
+    REQUIRE(status == 0, "%s", plx_error());
+    double first = 0, last = 0;
+    for (int i = 0; i < 5; i++) first += l.value[i] / 5, last += l.value[l.count - 1 - i] / 5;
+    /* A half-transparent start has -log(1 - exp(-0.04)) = 3.2 a hit; a learned one is far below. */
+    EXPECT(last < 0.6 * first, "likelihood %g -> %g", first, last);
+}
+
+TEST(train, every_stage_runs_and_threads_agree) {
+    char one[256], two[256], model_one[300], model_two[300];
+    int threads = omp_get_max_threads();
+    for (int stage = PLX_STAGE_GEOMETRY; stage <= PLX_STAGE_JOINT; stage++) {
+        snprintf(one, sizeof one, "%s/stage%d-1", test_directory(), stage);
+        snprintf(two, sizeof two, "%s/stage%d-2", test_directory(), stage);
+        plx_train_options o = small((enum plx_train_stage)stage, one);
+        o.steps = 2;
+        omp_set_num_threads(1);
+        int status = plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL);
+        REQUIRE(status == 0, "stage %d: %s", stage, plx_error());
+        o.folder = two;
+        omp_set_num_threads(2);
+        status = plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL);
+        omp_set_num_threads(threads);
+        REQUIRE(status == 0, "stage %d: %s", stage, plx_error());
+        snprintf(model_one, sizeof model_one, "%s/state.safetensors", one);
+        snprintf(model_two, sizeof model_two, "%s/state.safetensors", two);
+        EXPECT(same_files(model_one, model_two), "stage %d: 1 and 2 threads give other bits", stage);
+    }
+}
+
+TEST(train, resume_continues_bit_for_bit) {
+    char whole[256], halves[256], a[300], b[300];
+    folder_path(whole, "whole");
+    folder_path(halves, "halves");
+    plx_train_options o = small(PLX_STAGE_COLOUR, whole);
+    REQUIRE(plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL) == 0, "%s", plx_error());
+    o.folder = halves;
+    losses l = {.stop_after = 3};
+    int status = plx_train(&o, sphere_batch, NULL, NULL, watch, &l);
+    EXPECT(status == PLX_ERROR_CANCELLED, "status %d", status);
+    REQUIRE(plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL) == 0, "%s", plx_error());
+    snprintf(a, sizeof a, "%s/state.safetensors", whole);
+    snprintf(b, sizeof b, "%s/state.safetensors", halves);
+    EXPECT(same_files(a, b), "a resumed run ends with other bits");
+}
+
+TEST(train, model_file_round_trip_and_init) {
+    char folder[256], path[300], next[256];
+    folder_path(folder, "first");
+    folder_path(next, "next");
+    plx_train_options o = small(PLX_STAGE_GEOMETRY, folder);
+    o.steps = 1;
+    o.record = "{\"credits\": \"spheres\"}";
+    REQUIRE(plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL) == 0, "%s", plx_error());
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    plx_model *model = NULL;
+    REQUIRE(plx_model_load(&model, path) == 0, "%s", plx_error());
+    EXPECT(strstr(plx_model_record(model), "spheres"), "record %s", plx_model_record(model));
+    plx_views views;
+    plx_batch_request request = {.seed = 1, .size = 32};
+    REQUIRE(sphere_batch(&request, &views, NULL) == 0, "%s", plx_error());
+    plx_field *field = NULL;
+    int status = plx_model_reconstruct(&field, model, &views.views[0], true, false);
+    EXPECT(status == 0, "%s", plx_error());
+    plx_field_free(field);
+    plx_views_free(&views);
+    plx_model_free(model);
+    o.folder = next;
+    o.init = path;
+    EXPECT(plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL) == 0, "%s", plx_error());
+}
+
+static int broken_batch(const plx_batch_request *r, plx_views *out, void *user) {
+    int status = sphere_batch(r, out, user);
+    if (!status && r->step == 1) out->views[0].colour.data[0] = NAN;
+    return status;
+}
+
+TEST(train, nan_stops_the_run_and_is_named) {
+    char folder[256];
+    folder_path(folder, "nan");
+    plx_train_options o = small(PLX_STAGE_COLOUR, folder);
+    int status = plx_train(&o, broken_batch, NULL, NULL, NULL, NULL);
+    EXPECT(status == PLX_ERROR_NUMERIC, "status %d", status);
+    EXPECT(strstr(plx_error(), "step 1"), "%s", plx_error());
+}
