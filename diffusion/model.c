@@ -27,7 +27,7 @@ int plx_model_create(plx_model **out, const plx_model_config *config, uint64_t s
     m->config = *config;
     int status = plx_params_create(&m->params);
     if (!status) status = plx_encoder_declare(m->params, "encoder", &config->encoder);
-    if (!status) status = plx_decoder_declare(m->params, "decoder", decoder_size(config), 0, 5);
+    if (!status) status = plx_decoder_declare(m->params, "decoder", decoder_size(config), 5);
     if (!status) status = plx_denoiser_declare(m->params, "denoiser", &config->denoiser);
     if (!status) status = plx_params_allocate(m->params, seed, train);
     if (status) {

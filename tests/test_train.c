@@ -67,7 +67,7 @@ static int watch(const plx_progress *p, void *user) {
 }
 
 static int same_files(const char *a, const char *b) {
-    char command[512];
+    char command[1024];
     snprintf(command, sizeof command, "cmp -s %s %s", a, b);
     return system(command) == 0;
 }
