@@ -11,11 +11,12 @@
 #include "nerf/nerf.h"
 #include "render/render.h"
 #include "datasets/datasets.h"
+#include "diffusion/diffusion.h"
 #include "tools/options.h"
 
 #define PLX_VERSION "0.1.0"
 
-extern const plx_command plx_cmd_info;
+extern const plx_command plx_cmd_info, plx_cmd_train;
 
 /* ---- speaking to the user: `parallax: LINE` on stderr ---------------------------------------------------- */
 

@@ -1,0 +1,183 @@
+/* parallax train: one stage of the model, on the default object set drawn live from its meshes, or on a data set. */
+#include "tools/parallax.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct train_values {
+    const char *output, *data, *catalogue, *views, *init, *frame;
+    int stage, batch, size, targets, warmup, variants, validate, validation_objects, overfit;
+    int64_t steps, seed;
+    float rate, save_minutes, condition_noise;
+} train_values;
+
+#define AT(member) offsetof(train_values, member)
+
+static const plx_option options[] = {
+    {PLX_OPTION_TEXT, "output", 'o', AT(output), NULL, .word = "FOLDER",
+     .help = "run folder: state, model, log.jsonl, sheets; an unfinished run in it goes on"},
+    {PLX_OPTION_CHOICE, "stage", 0, AT(stage), "geometry", .word = "geometry|colour|denoiser|joint",
+     .help = "what is trained (README, Training)"},
+    {PLX_OPTION_TEXT, "init", 0, AT(init), NULL, .word = "FILE", .help = "start from this model, fresh optimiser"},
+    {PLX_OPTION_INT64, "steps", 0, AT(steps), "4000", 1, 1e9, .help = "optimiser steps of this stage in all"},
+    {PLX_OPTION_INT, "batch", 0, AT(batch), "8", 1, 256, .help = "objects a step"},
+    {PLX_OPTION_INT, "size", 0, AT(size), NULL, 0, 256, .help = "pixels (default 32 for geometry, else 64)"},
+    {PLX_OPTION_INT, "targets", 0, AT(targets), NULL, 0, 64, .help = "target views an object (default by stage)"},
+    {PLX_OPTION_FLOAT, "rate", 0, AT(rate), "4e-4", 0, 1, .help = "learning rate of encoder and denoiser"},
+    {PLX_OPTION_INT, "warmup", 0, AT(warmup), "300", 0, 1e6, .help = "steps of linear warm-up"},
+    {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of everything random"},
+    {PLX_OPTION_TEXT, "frame", 0, AT(frame), "camera", .word = "camera|upright",
+     .help = "axes of the side planes of a fresh model"},
+    {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR", .help = "where make data put the default set"},
+    {PLX_OPTION_TEXT, "catalogue", 0, AT(catalogue), "datasets/objects.tsv", .word = "FILE", .help = "its objects"},
+    {PLX_OPTION_TEXT, "views", 0, AT(views), NULL, .word = "DIR",
+     .help = "train on the views of this data set (SRN, transforms.json) instead"},
+    {PLX_OPTION_INT, "variants", 0, AT(variants), "8", 1, 1000, .help = "scales and lights an object"},
+    {PLX_OPTION_INT, "overfit", 0, AT(overfit), "0", 0, 1e6,
+     .help = "only this many objects, which are validated as well: a check of the machinery"},
+    {PLX_OPTION_INT, "validate", 0, AT(validate), "1000", 0, 1e9, .help = "steps between validations; 0 = never"},
+    {PLX_OPTION_INT, "validation-objects", 0, AT(validation_objects), "24", 1, 10000, .help = "how many"},
+    {PLX_OPTION_FLOAT, "save-minutes", 0, AT(save_minutes), "10", 0, 1e6, .help = "between saves"},
+    {PLX_OPTION_FLOAT, "condition-noise", 0, AT(condition_noise), "1", 0, 10,
+     .help = "blur and noise on the denoiser's condition"},
+    {.type = PLX_OPTION_END}};
+
+/* ---- batches ---------------------------------------------------------------------------------------------------- */
+
+typedef struct source {
+    const train_values *values;
+    plx_catalogue catalogue;
+    plx_training_set *set; /* live meshes, or */
+    plx_dataset *dataset;  /* views on disk */
+} source;
+
+static int live_batch(const plx_batch_request *request, plx_views *out, void *user) {
+    const source *s = user;
+    plx_sample_options o = plx_sample_options_default();
+    o.seed = request->seed;
+    o.step = (uint64_t)request->step;
+    o.item = request->item;
+    o.size = request->size;
+    o.targets = request->targets;
+    o.samples = 4;
+    o.variants = s->values->variants;
+    o.mirror = o.recolour = o.framing = !s->values->overfit;
+    o.far_targets = true;
+    int object;
+    return plx_training_sample(s->set, &o, out, &object);
+}
+
+/* Any view as the input, others as targets; sizes must be the request's. */
+static int dataset_batch(const plx_batch_request *request, plx_views *out, void *user) {
+    const source *s = user;
+    plx_rng rng = plx_rng_fork(plx_rng_fork((plx_rng){request->seed, 0x6473}, (uint64_t)request->step),
+                               (uint64_t)request->item);
+    int object = (int)plx_rng_below(rng, 0, (uint32_t)plx_dataset_count(s->dataset)), indices[65];
+    int views = plx_dataset_view_count(s->dataset, object);
+    for (int k = 0; k <= request->targets; k++)
+        indices[k] = (int)plx_rng_below(rng, (uint64_t)(1 + k), (uint32_t)views);
+    int status = plx_dataset_load(s->dataset, object, indices, request->targets + 1, out);
+    for (int k = 0; !status && k < out->count; k++)
+        if (out->views[k].colour.height != request->size || out->views[k].colour.width != request->size)
+            status = plx_fail(PLX_ERROR_INPUT, "%s: views of %dx%d pixels, not --size %d",
+                              plx_dataset_name(s->dataset, object), out->views[k].colour.width,
+                              out->views[k].colour.height, request->size);
+    return status;
+}
+
+static int save_sheet(const char *path, const plx_image *sheet, void *user) {
+    (void)user;
+    return plx_png_save(path, sheet);
+}
+
+static int validation_views(plx_validation *v, const source *s, int size) {
+    const train_values *values = s->values;
+    int wanted = values->overfit ? values->overfit : values->validation_objects;
+    plx_views *items = calloc((size_t)wanted, sizeof *items);
+    if (!items) return plx_fail(PLX_ERROR_MEMORY, "validation: out of memory");
+    enum plx_split split = values->overfit ? PLX_TRAIN : PLX_VALIDATION;
+    int count = 0, status = PLX_OK, usable = 0;
+    for (int i = 0; i < s->catalogue.count; i++)
+        usable += s->catalogue.objects[i].split == split && s->catalogue.objects[i].train_ok;
+    if (values->overfit && wanted < usable) usable = wanted; /* the set's own first objects */
+    for (int i = 0, seen = 0; i < s->catalogue.count && count < wanted && !status; i++) {
+        const plx_object *object = &s->catalogue.objects[i];
+        if (object->split != split || !object->train_ok) continue;
+        if (seen++ * wanted / usable < count) continue; /* evenly over the catalogue */
+        status = plx_protocol_views(&items[count], object, values->data, size);
+        if (!status) count++;
+        plx_progress progress = {"validation views", count, wanted, NULL};
+        if (!status && plx_show_progress(&progress, NULL)) status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
+    }
+    v->objects = count;
+    v->items = items;
+    v->every = values->validate;
+    v->sheet = save_sheet;
+    return status;
+}
+
+static int open_source(source *s) {
+    const train_values *v = s->values;
+    if (v->views) return plx_dataset_open(&s->dataset, v->views);
+    int status = plx_catalogue_load(&s->catalogue, v->catalogue);
+    if (status) return status;
+    for (int i = 0, n = 0; v->overfit && i < s->catalogue.count; i++) { /* cut it behind the first few */
+        const plx_object *object = &s->catalogue.objects[i];
+        if (object->split == PLX_TRAIN && object->train_ok && ++n == v->overfit) s->catalogue.count = i + 1;
+    }
+    return plx_training_set_open(&s->set, &s->catalogue, PLX_TRAIN, v->data, plx_show_progress, NULL);
+}
+
+/* What goes into the model's own record. */
+static char *record_text(const plx_run *run, const source *s) {
+    json_t *record = json_pack("{s:o, s:s, s:s, s:s}", "command", plx_run_record(run), "data",
+                               s->dataset ? plx_dataset_kind(s->dataset) : "default object set (sweethome3d-furniture)",
+                               "catalogue_sha256", s->catalogue.hash, "credits",
+                               s->dataset ? "the data set's own"
+                                          : "3D models of the Debian package sweethome3d-furniture, CC0 and CC-BY: "
+                                            "authors in datasets/objects.tsv");
+    char *text = record ? json_dumps(record, 0) : NULL;
+    json_decref(record);
+    return text;
+}
+
+static int run_train(const plx_run *run) {
+    const train_values *v = run->values;
+    if (!v->output) return plx_fail(PLX_ERROR_USAGE, "train: --output FOLDER is needed");
+    source s = {.values = v};
+    plx_train_options o = plx_train_options_default((enum plx_train_stage)v->stage);
+    o.steps = v->steps;
+    o.batch = v->batch;
+    if (v->size) o.size = v->size;
+    if (v->targets) o.targets = v->targets;
+    o.rate = v->rate;
+    o.warmup = v->warmup;
+    o.seed = (uint64_t)v->seed;
+    o.folder = v->output;
+    o.init = v->init;
+    o.frame = v->frame;
+    o.save_seconds = v->save_minutes * 60;
+    o.condition_noise = v->condition_noise;
+    plx_validation validation = {0};
+    int status = open_source(&s);
+    if (!status && s.set && v->validate) status = validation_views(&validation, &s, o.size);
+    char *record = status ? NULL : record_text(run, &s);
+    o.record = record;
+    if (!status)
+        status = plx_train(&o, s.set ? live_batch : dataset_batch, &s, validation.objects ? &validation : NULL,
+                           plx_show_progress, NULL);
+    for (int i = 0; i < validation.objects; i++) plx_views_free((plx_views *)&validation.items[i]);
+    free((void *)validation.items);
+    free(record);
+    plx_training_set_free(s.set);
+    plx_dataset_free(s.dataset);
+    if (!v->views) plx_catalogue_free(&s.catalogue);
+    return status;
+}
+
+const plx_command plx_cmd_train = {.name = "train",
+                                   .arguments = "",
+                                   .summary = "train a stage of the model; resumes what is unfinished",
+                                   .options = options,
+                                   .values_size = sizeof(train_values),
+                                   .run = run_train};
