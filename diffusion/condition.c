@@ -57,10 +57,18 @@ plx_tensor *plx_render_batch(plx_tape *tape, const plx_field_operands *field, co
     return plx_reshape(tape, out, PLX_SHAPE(N, H, W, 5));
 }
 
-void plx_condition_channels(size_t pixels, const float *composite, float *out) {
+static void composite_channels(size_t pixels, const float *composite, float *out) {
     for (size_t p = 0; p < pixels; p++) {
         float opacity = composite[5 * p + 3];
         for (size_t c = 0; c < 3; c++) out[4 * p + c] = 2 * (composite[5 * p + c] + 1 - opacity) - 1;
+        out[4 * p + 3] = 2 * opacity - 1;
+    }
+}
+
+void plx_condition_channels(size_t pixels, const float *rgba, float *out) {
+    for (size_t p = 0; p < pixels; p++) {
+        float opacity = rgba[4 * p + 3];
+        for (size_t c = 0; c < 3; c++) out[4 * p + c] = 2 * (rgba[4 * p + c] * opacity + 1 - opacity) - 1;
         out[4 * p + 3] = 2 * opacity - 1;
     }
 }
@@ -70,11 +78,13 @@ void plx_condition_channels(size_t pixels, const float *composite, float *out) {
 enum { MAX_REACH = 16 };
 
 /* One direction of a Gaussian blur of (H,W,4), edges repeated; `step` is the pixel stride along it. */
-static void blur_along(const float *from, float *to, int lines, int line_step, int length, int step, float sigma) {
+static void blur_along(const float *from, float *to, int lines, int line_step, int length, int step,
+                       float sigma) {
     int reach = (int)ceilf(3 * sigma);
     if (reach > MAX_REACH) reach = MAX_REACH;
     float kernel[2 * MAX_REACH + 1], sum = 0;
-    for (int k = -reach; k <= reach; k++) sum += kernel[k + reach] = expf(-0.5f * (float)(k * k) / (sigma * sigma));
+    for (int k = -reach; k <= reach; k++)
+        sum += kernel[k + reach] = expf(-0.5f * (float)(k * k) / (sigma * sigma));
     for (int line = 0; line < lines; line++)
         for (int i = 0; i < length; i++)
             for (int c = 0; c < 4; c++) {
@@ -100,8 +110,8 @@ static void disturb(plx_arena *arena, float *render, int H, int W, float strengt
     for (int i = 0; i < 4 * H * W; i++) render[i] += noise * plx_rng_normal(rng, (uint64_t)(3 + i));
 }
 
-plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames, int N,
-                                 const plx_views *items, float strength, plx_rng rng) {
+plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames,
+                                 int N, const plx_views *items, float strength, plx_rng rng) {
     plx_arena *arena = plx_tape_arena(tape);
     plx_camera *cameras = plx_arena_alloc(arena, sizeof(plx_camera) * (size_t)N);
     for (int n = 0; n < N; n++) cameras[n] = items[n].views[1].camera;
@@ -109,14 +119,12 @@ plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field
     size_t pixels = (size_t)(H * W);
     plx_tensor *composite = plx_render_batch(tape, field, frames, N, cameras, 16, 16, plx_rng_fork(rng, 0));
     plx_tensor *render = plx_tape_tensor(tape, "condition", PLX_SHAPE(N, H, W, 4), false);
-    plx_condition_channels(pixels * (size_t)N, composite->data, render->data);
-    float *truth = plx_arena_alloc(arena, sizeof(float) * 3 * pixels * (size_t)N);
+    composite_channels(pixels * (size_t)N, composite->data, render->data);
+    float *truth = plx_arena_alloc(arena, sizeof(float) * 4 * pixels * (size_t)N);
     for (size_t n = 0; n < (size_t)N; n++) {
-        const float *rgba = items[n].views[1].colour.data;
-        for (size_t p = 0; p < pixels; p++)
-            for (size_t c = 0; c < 3; c++)
-                truth[3 * (n * pixels + p) + c] = 2 * (rgba[4 * p + c] * rgba[4 * p + 3] + 1 - rgba[4 * p + 3]) - 1;
-        if (strength > 0) disturb(arena, render->data + 4 * pixels * n, H, W, strength, plx_rng_fork(rng, 1 + n));
+        plx_condition_channels(pixels, items[n].views[1].colour.data, truth + 4 * pixels * n);
+        if (strength > 0)
+            disturb(arena, render->data + 4 * pixels * n, H, W, strength, plx_rng_fork(rng, 1 + n));
     }
     return (plx_condition){truth, render};
 }

@@ -11,20 +11,20 @@ plx_tensor *plx_render_batch(plx_tape *tape, const plx_field_operands *field, co
                              const plx_camera *cameras, int coarse, int fine, plx_rng rng);
 
 typedef struct plx_condition {
-    const float *truth;  /* (N,H,W,3) over white, [-1,1] */
-    plx_tensor *render;  /* (N,H,W,4) colour over white and opacity, [-1,1] */
+    const float *truth; /* (N,H,W,4) colour over white and opacity, [-1,1] */
+    plx_tensor *render; /* (N,H,W,4) likewise */
 } plx_condition;
 
 /* The first target of each item. A trained field renders its own training objects better than any new one; so that
  * the denoiser does not learn to copy, half of the renders are blurred (sigma up to 1.5 pixels at 64 times
  * `strength`) and all carry a little noise (up to 0.06 times it). */
-plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames, int N,
-                                 const plx_views *items, float strength, plx_rng rng);
+plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames,
+                                 int N, const plx_views *items, float strength, plx_rng rng);
 
 /* The encoder's coarsest features as tokens (N,K,F). */
 plx_tensor *plx_condition_context(plx_tape *tape, const plx_encoding *encoding);
 
-/* A composited view (H,W,5) -> colour over white and opacity in [-1,1], (H,W,4). */
-void plx_condition_channels(size_t pixels, const float *composite, float *out);
+/* What the denoiser sees of a view with straight RGBA (H,W,4): colour over white and opacity in [-1,1], (H,W,4). */
+void plx_condition_channels(size_t pixels, const float *rgba, float *out);
 
 #endif

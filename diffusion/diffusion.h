@@ -21,8 +21,8 @@ int plx_model_size(const plx_model *model);           /* pixels of its input */
 
 /* input->camera is the input's (its elevation counts only if `elevation_known`), input->colour (size,size,4) straight
  * RGBA of the model's size. `train`: the field can be refined. */
-int plx_model_reconstruct(plx_field **out, const plx_model *model, const plx_view *input, bool elevation_known,
-                          bool train);
+int plx_model_reconstruct(plx_field **out, const plx_model *model, const plx_view *input,
+                          bool elevation_known, bool train);
 
 /* The encoder's own estimate from the picture, radians. */
 int plx_model_elevation(const plx_model *model, const plx_view *input, float *elevation);
@@ -31,7 +31,7 @@ int plx_model_elevation(const plx_model *model, const plx_view *input, float *el
 
 enum plx_train_stage {
     PLX_STAGE_GEOMETRY, /* first-hit likelihood, no compositing */
-    PLX_STAGE_COLOUR,   /* composited colour and opacity, with a tenth of the geometry's loss where depth is known */
+    PLX_STAGE_COLOUR, /* composited colour and opacity, with a tenth of the geometry's loss where depth is known */
     PLX_STAGE_DENOISER, /* encoder and decoder frozen */
     PLX_STAGE_JOINT,    /* the paper's way: all together */
 };
@@ -50,17 +50,18 @@ typedef int (*plx_batch_fn)(const plx_batch_request *request, plx_views *out, vo
 
 typedef struct plx_train_options {
     enum plx_train_stage stage;
-    int64_t steps;     /* of this stage in all */
+    int64_t steps; /* of this stage in all */
     int batch, size, targets;
     int input_rays, target_rays, coarse, fine;
-    float rate;        /* of the encoder or denoiser */
+    float rate; /* of the encoder or denoiser */
     int warmup;
     uint64_t seed;
     const char *folder; /* run folder: state.safetensors, model.safetensors, log.jsonl, sheets */
     const char *init;   /* model file to start from, with a fresh optimiser; NULL = fresh or resumed */
     const char *frame;  /* "camera", "upright"; of a fresh model */
     int width;          /* channels of the finest level of both U-Nets of a fresh model */
-    const char *record; /* JSON object text put into the model's record (data hash, credits, options); or NULL */
+    const char
+        *record; /* JSON object text put into the model's record (data hash, credits, options); or NULL */
     double save_seconds;
     int log_every;
     double condition_noise; /* denoiser: strength of the blur and noise put on its render condition */

@@ -8,7 +8,8 @@
 enum { POSE_NUMBERS = 7, INPUT_CHANNELS = 6, SURFACE = 5 };
 
 plx_encoder_config plx_encoder_config_default(void) {
-    plx_encoder_config c = {.unet = plx_unet_config_default(), .channels = 16, .depth = 32, .bins = 8, .side = 256};
+    plx_encoder_config c = {
+        .unet = plx_unet_config_default(), .channels = 16, .depth = 32, .bins = 8, .side = 256};
     c.unet.width = 64;
     c.unet.levels = 3;
     c.unet.multiplier[0] = 1, c.unet.multiplier[1] = 2, c.unet.multiplier[2] = 4;
@@ -29,7 +30,8 @@ int plx_encoder_declare(plx_params *params, const char *prefix, const plx_encode
     int fine = c->unet.width * c->unet.multiplier[0], out = c->depth * c->channels;
     int coarse = plx_encoder_features(c);
     int status = plx_unet_declare(params, unet, &c->unet);
-    if (!status) status = plx_layer_linear_declare(params, prefix, "pose1", POSE_NUMBERS, c->unet.embedding, 1);
+    if (!status)
+        status = plx_layer_linear_declare(params, prefix, "pose1", POSE_NUMBERS, c->unet.embedding, 1);
     if (!status)
         status = plx_layer_linear_declare(params, prefix, "pose2", c->unet.embedding, c->unet.embedding, 1);
     for (int side = 0; side < 2 && !status; side++) {
@@ -45,14 +47,16 @@ plx_encoder_pose plx_encoder_pose_of(const plx_camera *camera, bool with_elevati
     const float zero[3] = {0};
     float px = camera->cx, py = camera->cy, depth = 0, tangent = tanf(PLX_DEFAULT_FOV / 2);
     plx_camera_project(camera, zero, &px, &py, &depth);
-    return (plx_encoder_pose){.elevation = plx_camera_elevation(camera),
-                              .has_elevation = with_elevation,
-                              .log_focal = logf(2 * tangent * camera->fy / (float)camera->height),
-                              .origin = {2 * px / (float)camera->width - 1, 2 * py / (float)camera->height - 1},
-                              .origin_depth = depth};
+    return (plx_encoder_pose){
+        .elevation = plx_camera_elevation(camera),
+        .has_elevation = with_elevation,
+        .log_focal = logf(2 * tangent * camera->fy / (float)camera->height),
+        .origin = {2 * px / (float)camera->width - 1, 2 * py / (float)camera->height - 1},
+        .origin_depth = depth};
 }
 
-static plx_tensor *embed(plx_tape *t, plx_params *params, const char *prefix, int N, const plx_encoder_pose *poses) {
+static plx_tensor *embed(plx_tape *t, plx_params *params, const char *prefix, int N,
+                         const plx_encoder_pose *poses) {
     plx_tensor *x = plx_tape_tensor(t, "pose", PLX_SHAPE(N, POSE_NUMBERS), false);
     for (int n = 0; n < N; n++) {
         float *v = x->data + n * POSE_NUMBERS;
@@ -93,12 +97,13 @@ static plx_tensor *side_head(plx_tape *t, plx_params *params, const char *prefix
     return plx_reshape(t, h, PLX_SHAPE(N, L, c->depth, c->channels));
 }
 
-plx_encoding plx_encode(plx_tape *t, plx_params *params, const char *prefix, const plx_encoder_config *c, int N,
-                        int size, const float *rgba, const plx_encoder_pose *poses) {
+plx_encoding plx_encode(plx_tape *t, plx_params *params, const char *prefix, const plx_encoder_config *c,
+                        int N, int size, const float *rgba, const plx_encoder_pose *poses) {
     char unet[64];
     snprintf(unet, sizeof unet, "%s.unet", prefix);
     plx_tensor *levels[PLX_UNET_MAX_LEVELS];
-    plx_unet_inputs inputs = {.x = input_of(t, N, size, rgba), .embedding = embed(t, params, prefix, N, poses)};
+    plx_unet_inputs inputs = {.x = input_of(t, N, size, rgba),
+                              .embedding = embed(t, params, prefix, N, poses)};
     plx_tensor *out = plx_unet_forward(t, params, unet, &c->unet, &inputs, levels);
     plx_tensor *fine = levels[c->unet.levels - 1], *coarse = levels[0];
     plx_tensor *image = plx_tape_input(t, PLX_SHAPE(N, size, size, 4), rgba, false);

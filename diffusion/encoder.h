@@ -9,10 +9,10 @@
 
 typedef struct plx_encoder_config {
     plx_unet_config unet;
-    int channels;  /* C of the planes */
-    int depth;     /* rows of XZ and columns of YZ */
-    int bins;      /* of the pooled heads */
-    int side;      /* hidden width of the side heads */
+    int channels; /* C of the planes */
+    int depth;    /* rows of XZ and columns of YZ */
+    int bins;     /* of the pooled heads */
+    int side;     /* hidden width of the side heads */
 } plx_encoder_config;
 
 plx_encoder_config plx_encoder_config_default(void);
@@ -21,11 +21,11 @@ int plx_encoder_declare(plx_params *params, const char *prefix, const plx_encode
 
 /* What is known of an input's camera; the frame's other numbers follow from it. */
 typedef struct plx_encoder_pose {
-    float elevation;      /* radians */
-    bool has_elevation;   /* false: the network is told nothing */
-    float log_focal;      /* log(fx / width / default) */
-    float origin[2];      /* image point of the world's origin, [-1,1], rows downwards */
-    float origin_depth;   /* along the viewing axis, world units */
+    float elevation;    /* radians */
+    bool has_elevation; /* false: the network is told nothing */
+    float log_focal;    /* log(fx / width / default) */
+    float origin[2];    /* image point of the world's origin, [-1,1], rows downwards */
+    float origin_depth; /* along the viewing axis, world units */
 } plx_encoder_pose;
 
 plx_encoder_pose plx_encoder_pose_of(const plx_camera *camera, bool with_elevation);
@@ -40,7 +40,8 @@ typedef struct plx_encoding {
 } plx_encoding;
 
 /* rgba (N,size,size,4) straight, encoded; poses (N). */
-plx_encoding plx_encode(plx_tape *tape, plx_params *params, const char *prefix, const plx_encoder_config *config,
-                        int N, int size, const float *rgba, const plx_encoder_pose *poses);
+plx_encoding plx_encode(plx_tape *tape, plx_params *params, const char *prefix,
+                        const plx_encoder_config *config, int N, int size, const float *rgba,
+                        const plx_encoder_pose *poses);
 
 #endif

@@ -13,12 +13,14 @@ plx_model_config plx_model_config_default(void) {
                           .frame = PLX_FRAME_CAMERA,
                           .denoiser = plx_denoiser_config_default(),
                           .size = 64};
+    c.denoiser.view_channels = 4;
     c.denoiser.unet.context = plx_encoder_features(&c.encoder);
     return c;
 }
 
 static plx_field_size decoder_size(const plx_model_config *c) {
-    return (plx_field_size){.N = 1, .C = c->encoder.channels, .F = c->frequencies, .H = c->hidden, .guided = 1};
+    return (plx_field_size){
+        .N = 1, .C = c->encoder.channels, .F = c->frequencies, .H = c->hidden, .guided = 1};
 }
 
 int plx_model_create(plx_model **out, const plx_model_config *config, uint64_t seed, bool train) {
@@ -48,18 +50,20 @@ void plx_model_free(plx_model *model) {
 /* ---- files ---------------------------------------------------------------------------------------------------------- */
 
 static char *config_text(const plx_model_config *c) {
-    json_t *json = json_pack("{s:{s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}", "encoder", "unet",
-                             plx_unet_config_json(&c->encoder.unet), "channels", c->encoder.channels, "depth",
-                             c->encoder.depth, "bins", c->encoder.bins, "side", c->encoder.side, "decoder",
-                             "frequencies", c->frequencies, "hidden", c->hidden, "frame",
-                             plx_frame_name(c->frame), "denoiser", plx_denoiser_config_json(&c->denoiser),
-                             "size", c->size);
+    json_t *json =
+        json_pack("{s:{s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}", "encoder", "unet",
+                  plx_unet_config_json(&c->encoder.unet), "channels", c->encoder.channels, "depth",
+                  c->encoder.depth, "bins", c->encoder.bins, "side", c->encoder.side, "decoder",
+                  "frequencies", c->frequencies, "hidden", c->hidden, "frame", plx_frame_name(c->frame),
+                  "denoiser", plx_denoiser_config_json(&c->denoiser), "size", c->size);
     char *text = json ? json_dumps(json, JSON_SORT_KEYS) : NULL;
     json_decref(json);
     return text;
 }
 
-static bool in_range(int value, int low, int high) { return value >= low && value <= high; }
+static bool in_range(int value, int low, int high) {
+    return value >= low && value <= high;
+}
 
 static int config_parse(plx_model_config *c, const char *text) {
     json_error_t error;
@@ -69,9 +73,9 @@ static int config_parse(plx_model_config *c, const char *text) {
     int status = PLX_OK;
     if (!json || json_unpack_ex(json, &error, 0, "{s:{s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}",
                                 "encoder", "unet", &unet, "channels", &c->encoder.channels, "depth",
-                                &c->encoder.depth, "bins", &c->encoder.bins, "side", &c->encoder.side, "decoder",
-                                "frequencies", &c->frequencies, "hidden", &c->hidden, "frame", &frame,
-                                "denoiser", &denoiser, "size", &c->size))
+                                &c->encoder.depth, "bins", &c->encoder.bins, "side", &c->encoder.side,
+                                "decoder", "frequencies", &c->frequencies, "hidden", &c->hidden, "frame",
+                                &frame, "denoiser", &denoiser, "size", &c->size))
         status = plx_fail(PLX_ERROR_INPUT, "configuration: %s", error.text);
     if (!status) status = plx_unet_config_from_json(&c->encoder.unet, unet);
     if (!status) status = plx_denoiser_config_from_json(&c->denoiser, denoiser);
@@ -90,7 +94,8 @@ static int config_parse(plx_model_config *c, const char *text) {
 int plx_model_save(const plx_model *m, const char *path, bool ema, bool half) {
     plx_checkpoint *file = NULL;
     char *config = config_text(&m->config);
-    int status = config ? plx_checkpoint_create(&file) : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+    int status =
+        config ? plx_checkpoint_create(&file) : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
     if (!status) status = plx_checkpoint_set(file, "format", PLX_MODEL_FORMAT);
     if (!status) status = plx_checkpoint_set(file, "config", config);
     if (!status && m->record) status = plx_checkpoint_set(file, "record", m->record);
@@ -120,16 +125,24 @@ int plx_model_open(plx_model **out, const char *path, bool train) {
     if (!status && record && !(m->record = strdup(record)))
         status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
     plx_checkpoint_free(file);
-    if (status) plx_model_free(m);
-    else *out = m;
+    if (status)
+        plx_model_free(m);
+    else
+        *out = m;
     return status;
 }
 
-int plx_model_load(plx_model **out, const char *path) { return plx_model_open(out, path, false); }
+int plx_model_load(plx_model **out, const char *path) {
+    return plx_model_open(out, path, false);
+}
 
-const char *plx_model_record(const plx_model *model) { return model->record ? model->record : ""; }
+const char *plx_model_record(const plx_model *model) {
+    return model->record ? model->record : "";
+}
 
-int plx_model_size(const plx_model *model) { return model->config.size; }
+int plx_model_size(const plx_model *model) {
+    return model->config.size;
+}
 
 /* ---- parts ------------------------------------------------------------------------------------------------------------- */
 

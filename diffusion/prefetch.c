@@ -61,8 +61,8 @@ static void *work(void *argument) {
     return NULL;
 }
 
-int plx_prefetch_start(plx_prefetch **out, const plx_train_options *o, int64_t first, int64_t last, plx_batch_fn fn,
-                       void *user) {
+int plx_prefetch_start(plx_prefetch **out, const plx_train_options *o, int64_t first, int64_t last,
+                       plx_batch_fn fn, void *user) {
     plx_prefetch *p = calloc(1, sizeof *p);
     if (!p) return plx_fail(PLX_ERROR_MEMORY, "batches: out of memory");
     p->request = (plx_batch_request){.seed = o->seed, .size = o->size, .targets = o->targets};

@@ -13,8 +13,8 @@ static int encode_one(plx_tape **tape, plx_encoding *out, const plx_model *m, co
     int size = m->config.size;
     PLX_CHECK(image->channels == 4, "reconstruct: image of %d channels, not RGBA", image->channels);
     if (image->width != image->height || image->width % 16 || image->width < 16)
-        return plx_fail(PLX_ERROR_INPUT, "an input of %dx%d; the model takes squares such as %dx%d", image->width,
-                        image->height, size, size);
+        return plx_fail(PLX_ERROR_INPUT, "an input of %dx%d; the model takes squares such as %dx%d",
+                        image->width, image->height, size, size);
     plx_device device;
     int status = plx_device_open(&device, "cpu");
     if (!status) status = plx_tape_create(tape, device, INFERENCE_ARENA, false);
@@ -29,7 +29,8 @@ static void copy(plx_tensor *to, const plx_tensor *from) {
     memcpy(to->data, from->data, sizeof(float) * plx_tensor_size(from));
 }
 
-int plx_model_reconstruct(plx_field **out, const plx_model *m, const plx_view *input, bool elevation_known, bool train) {
+int plx_model_reconstruct(plx_field **out, const plx_model *m, const plx_view *input, bool elevation_known,
+                          bool train) {
     return plx_model_reconstruct_with(out, NULL, NULL, m, input, elevation_known, train);
 }
 
@@ -54,12 +55,16 @@ int plx_model_reconstruct_with(plx_field **out, float **context, int *tokens, co
         size_t bytes = sizeof(float) * plx_tensor_size(e.features);
         *tokens = e.features->shape[1] * e.features->shape[2];
         *context = malloc(bytes);
-        if (*context) memcpy(*context, e.features->data, bytes);
-        else status = plx_fail(PLX_ERROR_MEMORY, "reconstruct: out of memory");
+        if (*context)
+            memcpy(*context, e.features->data, bytes);
+        else
+            status = plx_fail(PLX_ERROR_MEMORY, "reconstruct: out of memory");
     }
     plx_tape_free(tape);
-    if (status) plx_field_free(field);
-    else *out = field;
+    if (status)
+        plx_field_free(field);
+    else
+        *out = field;
     return status;
 }
 

@@ -14,7 +14,8 @@ typedef struct pixel_classes {
 } pixel_classes;
 
 static bool inside(const plx_view *v, int pixel) {
-    return v->depth.data ? v->depth.data[2 * (size_t)pixel] > 0 : v->colour.data[4 * (size_t)pixel + 3] > 0.5f;
+    return v->depth.data ? v->depth.data[2 * (size_t)pixel] > 0
+                         : v->colour.data[4 * (size_t)pixel + 3] > 0.5f;
 }
 
 /* The mask, and what is outside it within `reach` pixels (square neighbourhood). */
@@ -48,9 +49,12 @@ static int index_below(float uniform, int count) {
 static int draw(const pixel_classes *c, float which, float where, float *weight) {
     float on_mask = c->masks ? 0.5f : 0, on_band = c->bands ? 0.25f : 0, anywhere = 1 - on_mask - on_band;
     int pixel;
-    if (which < on_mask) pixel = c->mask[index_below(where, c->masks)];
-    else if (which < on_mask + on_band) pixel = c->band[index_below(where, c->bands)];
-    else pixel = index_below(where, c->pixels);
+    if (which < on_mask)
+        pixel = c->mask[index_below(where, c->masks)];
+    else if (which < on_mask + on_band)
+        pixel = c->band[index_below(where, c->bands)];
+    else
+        pixel = index_below(where, c->pixels);
     float p = anywhere / (float)c->pixels;
     if (c->kind[pixel] == MASK) p += on_mask / (float)c->masks;
     if (c->kind[pixel] == BAND) p += on_band / (float)c->bands;
@@ -58,15 +62,16 @@ static int draw(const pixel_classes *c, float which, float where, float *weight)
     return pixel;
 }
 
-plx_supervision plx_supervise(plx_arena *arena, int N, const plx_views *items, int input_rays, int target_rays,
-                              plx_rng rng) {
+plx_supervision plx_supervise(plx_arena *arena, int N, const plx_views *items, int input_rays,
+                              int target_rays, plx_rng rng) {
     int *object_start = plx_arena_alloc(arena, sizeof(int) * ((size_t)N + 1));
     object_start[0] = 0;
     for (int n = 0; n < N; n++)
         object_start[n + 1] = object_start[n] + input_rays + target_rays * (items[n].count - 1);
     size_t R = (size_t)object_start[N];
     plx_ray *rays = plx_arena_alloc(arena, sizeof(plx_ray) * R);
-    float *weight = plx_arena_alloc(arena, sizeof(float) * R), *hit = plx_arena_alloc(arena, sizeof(float) * R);
+    float *weight = plx_arena_alloc(arena, sizeof(float) * R),
+          *hit = plx_arena_alloc(arena, sizeof(float) * R);
     float *colour = plx_arena_alloc(arena, sizeof(float) * 3 * R);
     float *over_white = plx_arena_alloc(arena, sizeof(float) * 4 * R);
     for (int n = 0; n < N; n++) {
@@ -76,7 +81,8 @@ plx_supervision plx_supervise(plx_arena *arena, int N, const plx_views *items, i
             size_t mark = plx_arena_mark(arena);
             pixel_classes classes = classify(arena, v);
             for (int i = 0; i < (k ? target_rays : input_rays); i++, r++) {
-                int pixel = draw(&classes, plx_rng_uniform(rng, 2 * r), plx_rng_uniform(rng, 2 * r + 1), &weight[r]);
+                int pixel =
+                    draw(&classes, plx_rng_uniform(rng, 2 * r), plx_rng_uniform(rng, 2 * r + 1), &weight[r]);
                 int W = v->colour.width;
                 const float *rgba = v->colour.data + 4 * (size_t)pixel;
                 rays[r] = plx_ray_through(&v->camera, (float)(pixel % W) + 0.5f, (float)(pixel / W) + 0.5f,
@@ -111,7 +117,8 @@ plx_geometry_loss plx_loss_geometry(plx_tape *tape, const plx_field_operands *fi
                                     const plx_supervision *s, plx_rng rng) {
     plx_arena *arena = plx_tape_arena(tape);
     size_t R = (size_t)s->R;
-    int *start = plx_arena_alloc(arena, sizeof(int) * (R + 1)), *slab = plx_arena_zalloc(arena, sizeof(int) * R);
+    int *start = plx_arena_alloc(arena, sizeof(int) * (R + 1)),
+        *slab = plx_arena_zalloc(arena, sizeof(int) * R);
     float *t = plx_arena_alloc(arena, sizeof(float) * R * (FREE + SLAB));
     float *length = plx_arena_alloc(arena, sizeof(float) * R * (FREE + SLAB));
     float *colour_weight = plx_arena_zalloc(arena, sizeof(float) * R);
@@ -127,7 +134,8 @@ plx_geometry_loss plx_loss_geometry(plx_tape *tape, const plx_field_operands *fi
                 stratify(ray->t0, front, FREE, rng, (int)r * (FREE + SLAB), t + at, length + at);
                 at += FREE;
             }
-            stratify(front, front + slab_length, SLAB, rng, (int)r * (FREE + SLAB) + FREE, t + at, length + at);
+            stratify(front, front + slab_length, SLAB, rng, (int)r * (FREE + SLAB) + FREE, t + at,
+                     length + at);
             start[r + 1] = at + SLAB;
             slab[r] = SLAB;
             colour_weight[r] = s->weight[r];
@@ -164,22 +172,26 @@ plx_tensor *plx_loss_photometric(plx_tape *tape, const plx_field_operands *field
     plx_points coarse_points = plx_points_along(arena, s->rays, first, s->N, s->object_start, frames);
     plx_tensor *densities = plx_field_evaluate(tape, field, coarse_points);
     plx_tape_set_recording(tape, recording);
-    plx_rays samples = plx_sample_importance(arena, s->rays, first, densities->data, fine, plx_rng_fork(rng, 2));
+    plx_rays samples =
+        plx_sample_importance(arena, s->rays, first, densities->data, fine, plx_rng_fork(rng, 2));
     plx_points points = plx_points_along(arena, s->rays, samples, s->N, s->object_start, frames);
     plx_tensor *out = over_white(tape, plx_composite(tape, plx_field_evaluate(tape, field, points), samples));
     float *weight = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)s->R);
     for (size_t r = 0; r < (size_t)s->R; r++)
         for (size_t c = 0; c < 4; c++) weight[4 * r + c] = s->weight[r] * (c < 3 ? 1 / 3.0f : 0.5f);
-    return plx_scale(tape, plx_loss_lp(tape, out, s->over_white, weight, 2), 1.5f); /* weights sum to 1.5 a ray */
+    return plx_scale(tape, plx_loss_lp(tape, out, s->over_white, weight, 2),
+                     1.5f); /* weights sum to 1.5 a ray */
 }
 
 /* ---- the encoder's own maps ------------------------------------------------------------------------------------------------- */
 
-plx_tensor *plx_loss_surface(plx_tape *tape, const plx_encoding *e, const plx_frame *frames, const plx_views *items) {
+plx_tensor *plx_loss_surface(plx_tape *tape, const plx_encoding *e, const plx_frame *frames,
+                             const plx_views *items) {
     plx_arena *arena = plx_tape_arena(tape);
     int N = e->surface->shape[0], H = e->surface->shape[1], W = e->surface->shape[2];
     size_t size = plx_tensor_size(e->surface);
-    float *truth = plx_arena_zalloc(arena, sizeof(float) * size), *weight = plx_arena_zalloc(arena, sizeof(float) * size);
+    float *truth = plx_arena_zalloc(arena, sizeof(float) * size),
+          *weight = plx_arena_zalloc(arena, sizeof(float) * size);
     for (int n = 0; n < N; n++) {
         const plx_view *v = &items[n].views[0];
         const plx_frame *f = &frames[n];

@@ -18,8 +18,8 @@ typedef struct plx_supervision {
 
 /* Half of a view's rays on its mask, a quarter within two pixels (at 32; scaled) of the silhouette, a quarter
  * anywhere. items (N): view 0 is the input (input_rays), the others targets (target_rays each). */
-plx_supervision plx_supervise(plx_arena *arena, int N, const plx_views *items, int input_rays, int target_rays,
-                              plx_rng rng);
+plx_supervision plx_supervise(plx_arena *arena, int N, const plx_views *items, int input_rays,
+                              int target_rays, plx_rng rng);
 
 /* Geometry first: density as the hazard of the first hit. Six free samples in front of a slab of 0.04 about the hit,
  * two in the slab; eight over the whole chord for a miss. Returns the likelihood's and the colour's loss. */

@@ -99,8 +99,9 @@ static encoded encode_batch(trainer *t, const plx_views *items, plx_rng rng) {
     float *rgba = plx_arena_alloc(arena, sizeof(float) * 4 * pixels * N);
     for (size_t n = 0; n < N; n++) {
         const plx_view *input = &items[n].views[0];
-        PLX_CHECK(input->colour.height == o->size && input->colour.width == o->size && input->colour.channels == 4,
-                  "train: an input of %dx%dx%d", input->colour.height, input->colour.width, input->colour.channels);
+        PLX_CHECK(
+            input->colour.height == o->size && input->colour.width == o->size && input->colour.channels == 4,
+            "train: an input of %dx%dx%d", input->colour.height, input->colour.width, input->colour.channels);
         memcpy(rgba + 4 * pixels * n, input->colour.data, sizeof(float) * 4 * pixels);
         e.poses[n] = plx_encoder_pose_of(&input->camera, plx_rng_uniform(rng, 2 * n) >= 0.2f);
         e.poses[n].elevation += (plx_rng_uniform(rng, 2 * n + 1) * 2 - 1) * 7 * (float)M_PI / 180;
@@ -111,7 +112,9 @@ static encoded encode_batch(trainer *t, const plx_views *items, plx_rng rng) {
     return e;
 }
 
-static bool has_depth(const plx_views *items) { return items[0].views[0].depth.data != NULL; }
+static bool has_depth(const plx_views *items) {
+    return items[0].views[0].depth.data != NULL;
+}
 
 static void field_terms(trainer *t, int *at, const encoded *e, const plx_views *items, plx_rng rng) {
     const plx_train_options *o = t->o;
@@ -120,9 +123,10 @@ static void field_terms(trainer *t, int *at, const encoded *e, const plx_views *
     plx_supervision s = plx_supervise(plx_tape_arena(t->tape), o->batch, items, o->input_rays, o->target_rays,
                                       plx_rng_fork(rng, 1));
     if (!geometry_stage)
-        add_term(t, at, "colour",
-                 plx_loss_photometric(t->tape, &e->field, e->frames, &s, o->coarse, o->fine, plx_rng_fork(rng, 2)),
-                 1);
+        add_term(
+            t, at, "colour",
+            plx_loss_photometric(t->tape, &e->field, e->frames, &s, o->coarse, o->fine, plx_rng_fork(rng, 2)),
+            1);
     if (has_depth(items)) {
         plx_geometry_loss g = plx_loss_geometry(t->tape, &e->field, e->frames, &s, plx_rng_fork(rng, 3));
         add_term(t, at, "likelihood", g.likelihood, geometry_stage ? 0.1f : 0.01f);
@@ -141,7 +145,8 @@ static void denoiser_terms(trainer *t, int *at, const encoded *e, const plx_view
     plx_denoiser_batch batch = {.views = condition.truth,
                                 .render = condition.render,
                                 .context = plx_condition_context(t->tape, &e->encoding)};
-    add_term(t, at, "denoise", plx_denoiser_loss(t->tape, &denoiser, &training, &batch, plx_rng_fork(rng, 5)), 1);
+    add_term(t, at, "denoise", plx_denoiser_loss(t->tape, &denoiser, &training, &batch, plx_rng_fork(rng, 5)),
+             1);
 }
 
 static int compute_step(trainer *t, const plx_views *items) {
@@ -245,10 +250,10 @@ static int record_stage(trainer *t) {
     const plx_train_options *o = t->o;
     json_t *last = json_array_get(stages, json_array_size(stages) - 1);
     if (json_is_true(json_object_get(last, "open"))) json_array_remove(stages, json_array_size(stages) - 1);
-    json_t *entry = json_pack("{s:s, s:I, s:I, s:i, s:i, s:i, s:f, s:I, s:f}", "stage", stage_names[o->stage], "steps",
-                              (json_int_t)t->step, "of", (json_int_t)o->steps, "batch", o->batch, "size", o->size,
-                              "targets", o->targets, "rate", (double)o->rate, "seed", (json_int_t)o->seed,
-                              "validation_psnr", t->best);
+    json_t *entry = json_pack("{s:s, s:I, s:I, s:i, s:i, s:i, s:f, s:I, s:f}", "stage", stage_names[o->stage],
+                              "steps", (json_int_t)t->step, "of", (json_int_t)o->steps, "batch", o->batch,
+                              "size", o->size, "targets", o->targets, "rate", (double)o->rate, "seed",
+                              (json_int_t)o->seed, "validation_psnr", t->best);
     if (t->step < o->steps) json_object_set_new(entry, "open", json_true());
     json_array_append_new(stages, entry);
     char *text = json_dumps(record, JSON_REAL_PRECISION(6));
@@ -297,8 +302,8 @@ static int resume(trainer *t) {
     if (!format || strcmp(format, state_format) || !stage || !step || !best || !record)
         status = plx_fail(PLX_ERROR_INPUT, "%s: not a training state of this version", path);
     else if (strcmp(stage, stage_names[t->o->stage]))
-        status = plx_fail(PLX_ERROR_INPUT, "%s: a run of stage '%s'; use another folder for stage '%s'", path, stage,
-                          stage_names[t->o->stage]);
+        status = plx_fail(PLX_ERROR_INPUT, "%s: a run of stage '%s'; use another folder for stage '%s'", path,
+                          stage, stage_names[t->o->stage]);
     if (!status) status = plx_params_load_state(t->model->params, file);
     if (!status) {
         t->step = t->optimiser.step = strtoll(step, NULL, 10);
@@ -318,7 +323,8 @@ static int open_model(trainer *t) {
         int status = plx_model_open(&t->model, o->init, true);
         return status ? status : close_record(t->model);
     }
-    if (plx_frame_kind_of(o->frame) < 0) return plx_fail(PLX_ERROR_INPUT, "frame '%s': camera or upright", o->frame);
+    if (plx_frame_kind_of(o->frame) < 0)
+        return plx_fail(PLX_ERROR_INPUT, "frame '%s': camera or upright", o->frame);
     config.frame = (enum plx_frame_kind)plx_frame_kind_of(o->frame);
     config.encoder.unet.width = config.denoiser.unet.width = o->width;
     config.denoiser.unet.context = plx_encoder_features(&config.encoder);
@@ -374,8 +380,8 @@ static int validate(trainer *t, const plx_validation *v) {
     return status;
 }
 
-int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_user, const plx_validation *validation,
-              plx_progress_fn progress, void *user) {
+int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_user,
+              const plx_validation *validation, plx_progress_fn progress, void *user) {
     trainer t = {.o = options, .optimiser = plx_optimiser_default()};
     plx_prefetch *prefetch = NULL;
     plx_views *items;
@@ -393,9 +399,12 @@ int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_
         if (t.step % options->log_every == 0 || t.step == options->steps) log_losses(&t);
         bool stop = plx_progress_report(progress, user, "train", t.step, options->steps, note);
         bool last = t.step == options->steps;
-        if (validation && validation->every && (t.step % validation->every == 0 || last)) status = validate(&t, validation);
+        if (validation && validation->every && (t.step % validation->every == 0 || last))
+            status = validate(&t, validation);
         if (!status && (stop || last || plx_now() - t.save_time > options->save_seconds)) status = save(&t);
-        if (!status && stop && !last) status = plx_fail(PLX_ERROR_CANCELLED, "stopped at step %lld; saved in %s", (long long)t.step, options->folder);
+        if (!status && stop && !last)
+            status = plx_fail(PLX_ERROR_CANCELLED, "stopped at step %lld; saved in %s", (long long)t.step,
+                              options->folder);
     }
     plx_prefetch_stop(prefetch);
     plx_tape_free(t.tape);

@@ -73,11 +73,12 @@ typedef struct errors {
     double render, denoised[3], swapped[3];
 } errors;
 
-static double squared(size_t n, const float *a, const float *b, int stride) {
+/* Of the colours of (H,W,4). */
+static double squared(size_t pixels, const float *a, const float *b) {
     double sum = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t p = 0; p < pixels; p++)
         for (size_t c = 0; c < 3; c++) {
-            double d = (double)a[3 * i + c] - b[(size_t)stride * i + c];
+            double d = (double)a[4 * p + c] - b[4 * p + c];
             sum += d * d;
         }
     return sum;
@@ -85,41 +86,42 @@ static double squared(size_t n, const float *a, const float *b, int stride) {
 
 /* The first target view of one object. */
 static int denoise_object(errors *e, const plx_model *m, plx_field *field, const plx_views *item,
-                          const float *context, const float *other, int tokens, const double *levels, plx_rng rng) {
+                          const float *context, const float *other, int tokens, const double *levels,
+                          plx_rng rng) {
     const plx_view *target = &item->views[1];
     int H = target->camera.height, W = target->camera.width;
-    size_t pixels = (size_t)(H * W), n = 3 * pixels;
+    size_t pixels = (size_t)(H * W), n = 4 * pixels;
     plx_view view = {.camera = target->camera};
     plx_render_options options = plx_render_options_default();
     plx_denoiser denoiser = plx_model_denoiser(m);
     plx_device device;
     plx_tape *tape = NULL;
-    float *block = malloc(sizeof(float) * pixels * 13), *truth = block, *z = block + n, *x0 = block + 2 * n;
-    int status = block ? plx_field_render(field, &view, &options) : plx_fail(PLX_ERROR_MEMORY, "validation: memory");
+    float *block = malloc(sizeof(float) * 4 * n), *truth = block, *z = block + n, *x0 = block + 2 * n;
+    int status =
+        block ? plx_field_render(field, &view, &options) : plx_fail(PLX_ERROR_MEMORY, "validation: memory");
     if (!status) status = plx_device_open(&device, "cpu");
     if (!status) status = plx_tape_create(&tape, device, (size_t)1 << 32, false);
     if (!status) {
         float *render = block + 3 * n;
-        for (size_t p = 0; p < pixels; p++) {
-            const float *a = target->colour.data + 4 * p, *b = view.colour.data + 4 * p;
-            for (size_t c = 0; c < 3; c++) {
-                truth[3 * p + c] = 2 * (a[c] * a[3] + 1 - a[3]) - 1;
-                render[4 * p + c] = 2 * (b[c] * b[3] + 1 - b[3]) - 1;
-            }
-            render[4 * p + 3] = 2 * b[3] - 1;
-        }
-        e->render += squared(pixels, truth, render, 4);
+        plx_condition_channels(pixels, target->colour.data, truth);
+        plx_condition_channels(pixels, view.colour.data, render);
+        e->render += squared(pixels, truth, render);
         for (int k = 0; k < 3 && !status; k++) {
             plx_noise_level level = plx_schedule_at(denoiser.config.schedule, levels[k]);
             for (size_t i = 0; i < n; i++)
                 z[i] = (float)plx_noise_add(level, truth[i], plx_rng_normal(rng, i));
             for (int swap = 0; swap < 2 && !status; swap++) {
-                plx_denoiser_views views = {.denoiser = &denoiser, .tape = tape, .count = 1, .height = H, .width = W,
-                                            .render = render, .context = swap ? other : context,
+                plx_denoiser_views views = {.denoiser = &denoiser,
+                                            .tape = tape,
+                                            .count = 1,
+                                            .height = H,
+                                            .width = W,
+                                            .render = render,
+                                            .context = swap ? other : context,
                                             .context_tokens = tokens};
                 status = plx_denoiser_denoise(level, false, z, x0, n, &views);
                 for (size_t i = 0; i < n; i++) x0[i] = fminf(fmaxf(x0[i], -1), 1);
-                if (!status) (swap ? e->swapped : e->denoised)[k] += squared(pixels, truth, x0, 3);
+                if (!status) (swap ? e->swapped : e->denoised)[k] += squared(pixels, truth, x0);
             }
         }
     }
@@ -129,13 +131,16 @@ static int denoise_object(errors *e, const plx_model *m, plx_field *field, const
     return status;
 }
 
-int plx_validate(plx_validation_result *out, const plx_model *m, const plx_validation *v, bool denoiser, uint64_t seed) {
+int plx_validate(plx_validation_result *out, const plx_model *m, const plx_validation *v, bool denoiser,
+                 uint64_t seed) {
     static const double levels[3] = {0.3, 0.5, 0.8};
     sums sum = {0};
     errors error = {0};
     *out = (plx_validation_result){0};
-    int rows = v->objects < SHEET_OBJECTS ? v->objects : SHEET_OBJECTS, size = v->items[0].views[0].colour.width;
-    int status = v->sheet ? plx_image_create(&out->sheet, rows * size, (1 + 2 * SHEET_TARGETS) * size, 3) : PLX_OK;
+    int rows = v->objects < SHEET_OBJECTS ? v->objects : SHEET_OBJECTS,
+        size = v->items[0].views[0].colour.width;
+    int status =
+        v->sheet ? plx_image_create(&out->sheet, rows * size, (1 + 2 * SHEET_TARGETS) * size, 3) : PLX_OK;
     float *previous = NULL; /* the last object's features: "another object's input" */
     plx_image none = {0};
     for (int i = 0; i < v->objects && !status; i++) {

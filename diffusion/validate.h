@@ -12,7 +12,7 @@ typedef struct plx_validation_result {
     plx_image sheet;            /* rows: object; columns: input, then truth and render by turns */
 } plx_validation_result;
 
-int plx_validate(plx_validation_result *out, const plx_model *model, const plx_validation *validation, bool denoiser,
-                 uint64_t seed);
+int plx_validate(plx_validation_result *out, const plx_model *model, const plx_validation *validation,
+                 bool denoiser, uint64_t seed);
 
 #endif

@@ -35,7 +35,8 @@ static int sphere_batch(const plx_batch_request *r, plx_views *out, void *user) 
     for (int k = 0; k <= r->targets && !status; k++) {
         float azimuth = 6.2831853f * plx_rng_uniform(rng, (uint64_t)(1 + 2 * k));
         float elevation = plx_rng_uniform(rng, (uint64_t)(2 + 2 * k));
-        plx_camera camera = plx_camera_orbit(azimuth, elevation, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, r->size, r->size);
+        plx_camera camera =
+            plx_camera_orbit(azimuth, elevation, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, r->size, r->size);
         status = sphere_view(&out->views[k], camera, radius);
     }
     return status;
@@ -72,7 +73,9 @@ static int same_files(const char *a, const char *b) {
     return system(command) == 0;
 }
 
-static void folder_path(char out[256], const char *name) { snprintf(out, 256, "%s/%s", test_directory(), name); }
+static void folder_path(char out[256], const char *name) {
+    snprintf(out, 256, "%s/%s", test_directory(), name);
+}
 
 TEST(train, geometry_learns_spheres) {
     char folder[256];

@@ -18,24 +18,29 @@ static const plx_option options[] = {
      .help = "run folder: state, model, log.jsonl, sheets; an unfinished run in it goes on"},
     {PLX_OPTION_CHOICE, "stage", 0, AT(stage), "geometry", .word = "geometry|colour|denoiser|joint",
      .help = "what is trained (README, Training)"},
-    {PLX_OPTION_TEXT, "init", 0, AT(init), NULL, .word = "FILE", .help = "start from this model, fresh optimiser"},
+    {PLX_OPTION_TEXT, "init", 0, AT(init), NULL, .word = "FILE",
+     .help = "start from this model, fresh optimiser"},
     {PLX_OPTION_INT64, "steps", 0, AT(steps), "4000", 1, 1e9, .help = "optimiser steps of this stage in all"},
     {PLX_OPTION_INT, "batch", 0, AT(batch), "8", 1, 256, .help = "objects a step"},
     {PLX_OPTION_INT, "size", 0, AT(size), NULL, 0, 256, .help = "pixels (default 32 for geometry, else 64)"},
-    {PLX_OPTION_INT, "targets", 0, AT(targets), NULL, 0, 64, .help = "target views an object (default by stage)"},
+    {PLX_OPTION_INT, "targets", 0, AT(targets), NULL, 0, 64,
+     .help = "target views an object (default by stage)"},
     {PLX_OPTION_FLOAT, "rate", 0, AT(rate), "4e-4", 0, 1, .help = "learning rate of encoder and denoiser"},
     {PLX_OPTION_INT, "warmup", 0, AT(warmup), "300", 0, 1e6, .help = "steps of linear warm-up"},
     {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of everything random"},
     {PLX_OPTION_TEXT, "frame", 0, AT(frame), "camera", .word = "camera|upright",
      .help = "axes of the side planes of a fresh model"},
-    {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR", .help = "where make data put the default set"},
-    {PLX_OPTION_TEXT, "catalogue", 0, AT(catalogue), "datasets/objects.tsv", .word = "FILE", .help = "its objects"},
+    {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR",
+     .help = "where make data put the default set"},
+    {PLX_OPTION_TEXT, "catalogue", 0, AT(catalogue), "datasets/objects.tsv", .word = "FILE",
+     .help = "its objects"},
     {PLX_OPTION_TEXT, "views", 0, AT(views), NULL, .word = "DIR",
      .help = "train on the views of this data set (SRN, transforms.json) instead"},
     {PLX_OPTION_INT, "variants", 0, AT(variants), "8", 1, 1000, .help = "scales and lights an object"},
     {PLX_OPTION_INT, "overfit", 0, AT(overfit), "0", 0, 1e6,
      .help = "only this many objects, which are validated as well: a check of the machinery"},
-    {PLX_OPTION_INT, "validate", 0, AT(validate), "1000", 0, 1e9, .help = "steps between validations; 0 = never"},
+    {PLX_OPTION_INT, "validate", 0, AT(validate), "1000", 0, 1e9,
+     .help = "steps between validations; 0 = never"},
     {PLX_OPTION_INT, "validation-objects", 0, AT(validation_objects), "24", 1, 10000, .help = "how many"},
     {PLX_OPTION_FLOAT, "save-minutes", 0, AT(save_minutes), "10", 0, 1e6, .help = "between saves"},
     {PLX_OPTION_FLOAT, "condition-noise", 0, AT(condition_noise), "1", 0, 10,
@@ -130,12 +135,13 @@ static int open_source(source *s) {
 
 /* What goes into the model's own record. */
 static char *record_text(const plx_run *run, const source *s) {
-    json_t *record = json_pack("{s:o, s:s, s:s, s:s}", "command", plx_run_record(run), "data",
-                               s->dataset ? plx_dataset_kind(s->dataset) : "default object set (sweethome3d-furniture)",
-                               "catalogue_sha256", s->catalogue.hash, "credits",
-                               s->dataset ? "the data set's own"
-                                          : "3D models of the Debian package sweethome3d-furniture, CC0 and CC-BY: "
-                                            "authors in datasets/objects.tsv");
+    json_t *record =
+        json_pack("{s:o, s:s, s:s, s:s}", "command", plx_run_record(run), "data",
+                  s->dataset ? plx_dataset_kind(s->dataset) : "default object set (sweethome3d-furniture)",
+                  "catalogue_sha256", s->catalogue.hash, "credits",
+                  s->dataset ? "the data set's own"
+                             : "3D models of the Debian package sweethome3d-furniture, CC0 and CC-BY: "
+                               "authors in datasets/objects.tsv");
     char *text = record ? json_dumps(record, 0) : NULL;
     json_decref(record);
     return text;
@@ -164,8 +170,8 @@ static int run_train(const plx_run *run) {
     char *record = status ? NULL : record_text(run, &s);
     o.record = record;
     if (!status)
-        status = plx_train(&o, s.set ? live_batch : dataset_batch, &s, validation.objects ? &validation : NULL,
-                           plx_show_progress, NULL);
+        status = plx_train(&o, s.set ? live_batch : dataset_batch, &s,
+                           validation.objects ? &validation : NULL, plx_show_progress, NULL);
     for (int i = 0; i < validation.objects; i++) plx_views_free((plx_views *)&validation.items[i]);
     free((void *)validation.items);
     free(record);
