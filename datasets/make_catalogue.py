@@ -6,8 +6,8 @@
 
 Names, files, rotations and credits come from each collection's PluginFurnitureCatalog.properties, licences from the
 package's copyright file and, where a model's own licence file is stricter, from that. Two columns hold judgements by
-eye and are taken from the present catalogue (--judged): `class`, and `note` (thin, flat, transparent, texmissing=N,
-broken).
+eye and are taken from the present catalogue (--judged): `class`, and `note` (thin; flat; transparent = over 60 % of the
+surface, and under 0.7 of mean opacity inside the silhouette; texmissing=N; broken).
 `group` is computed: objects of one collection with the same name stem, and objects of equal shape anywhere: equal up
 to a scale per axis, a mirror and quarter turns. `split` is a function of the group, which so never crosses splits.
 

@@ -110,7 +110,7 @@ TEST(catalogue, default_set) {
     }
     EXPECT(splits[PLX_TRAIN] > 600 && splits[PLX_VALIDATION] > 60 && splits[PLX_TEST] > 60,
            "%d, %d, %d objects", splits[PLX_TRAIN], splits[PLX_VALIDATION], splits[PLX_TEST]);
-    EXPECT(trainable > 700, "%d objects for training", trainable);
+    EXPECT(trainable > 750, "%d objects for training", trainable);
     EXPECT(rotated > 20, "%d rotated objects", rotated); /* 33 have a modelRotation, some turn little */
     plx_catalogue_free(&catalogue);
 }
