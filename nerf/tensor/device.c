@@ -10,6 +10,7 @@ static void fill_tables(void) {
     plx_kernels_ref(&ref_table);
     plx_kernels_field_ref(&ref_table);
     cpu_table = ref_table;
+    plx_kernels_cpu(&cpu_table);
     plx_kernels_dnnl(&cpu_table);
     plx_kernels_field_cpu(&cpu_table);
 }
