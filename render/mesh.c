@@ -231,7 +231,7 @@ static void fill_soup(plx_soup *soup, const float *positions, const float *colou
             corner->colour[c] = (uint8_t)(value * 255 + 0.5f);
         }
     }
-    memset(soup->material, 0, sizeof *soup->material * (size_t)triangles);
+    if (triangles) memset(soup->material, 0, sizeof *soup->material * (size_t)triangles);
     soup->triangles = triangles;
     soup->has_colour = colours != NULL;
 }
