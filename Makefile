@@ -36,7 +36,8 @@ $(build)/libparallax.a: $(call objects,$(library_sources))
 $(program): $(call objects,$(tool_sources)) $(build)/libparallax.a
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
-$(build)/run_tests: $(call objects,$(test_sources)) $(build)/libparallax.a
+# The tests reach the tools' own parts too, all but main.
+$(build)/run_tests: $(call objects,$(test_sources) $(filter-out tools/parallax.c,$(tool_sources))) $(build)/libparallax.a
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 $(build)/%.o: %.c Makefile

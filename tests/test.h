@@ -53,5 +53,7 @@ void test_skip(const char *reason);
 const char *test_directory(void);
 /* Runs `build/.../parallax ARGS`; returns its exit status and its stderr (up to 4 KB, static storage). */
 int test_run_parallax(const char *arguments, const char **stderr_text);
+/* The same with its stdout (up to 16 KB, static storage). */
+int test_run_parallax_output(const char *arguments, const char **stdout_text);
 
 #endif

@@ -42,19 +42,33 @@ const char *test_directory(void) {
     return directory;
 }
 
-int test_run_parallax(const char *arguments, const char **stderr_text) {
-    static char text[4096];
-    char command[8192];
-    snprintf(command, sizeof command, "%s %s 2>&1 >/dev/null </dev/null", program, arguments);
+/* Runs a command by the shell; keeps the start of what it prints, reads the rest. Returns the exit status. */
+static int capture(char *text, size_t size, const char *command) {
     FILE *pipe = popen(command, "r");
     if (!pipe) abort();
-    size_t size = fread(text, 1, sizeof text - 1, pipe);
-    text[size] = 0;
+    text[fread(text, 1, size - 1, pipe)] = 0;
     char rest[4096];
     while (fread(rest, 1, sizeof rest, pipe) > 0) continue;
     int status = pclose(pipe);
-    if (stderr_text) *stderr_text = text;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int test_run_parallax(const char *arguments, const char **stderr_text) {
+    static char text[4096];
+    char command[8192];
+    snprintf(command, sizeof command, "exec %s %s 2>&1 >/dev/null </dev/null", program, arguments);
+    int status = capture(text, sizeof text, command);
+    if (stderr_text) *stderr_text = text;
+    return status;
+}
+
+int test_run_parallax_output(const char *arguments, const char **stdout_text) {
+    static char text[16384];
+    char command[8192];
+    snprintf(command, sizeof command, "exec %s %s 2>/dev/null </dev/null", program, arguments);
+    int status = capture(text, sizeof text, command);
+    if (stdout_text) *stdout_text = text;
+    return status;
 }
 
 static int compare(const void *a, const void *b) {

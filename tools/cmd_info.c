@@ -115,6 +115,15 @@ static int recognise(enum file_kind *kind, const char *path) {
     return PLX_OK;
 }
 
+static int describe_weights(const char *path) {
+    char *text;
+    int status = plx_weights_describe(&text, path);
+    if (status) return status;
+    printf("%s: %s", path, text);
+    free(text);
+    return PLX_OK;
+}
+
 static int describe_file(const char *path) {
     enum file_kind kind;
     int status = recognise(&kind, path);
@@ -123,7 +132,7 @@ static int describe_file(const char *path) {
     case FILE_IMAGE:
         return describe_image(path);
     case FILE_WEIGHTS:
-        break;
+        return describe_weights(path);
     case FILE_UNKNOWN:
         break;
     }

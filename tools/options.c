@@ -65,8 +65,8 @@ static int check_range(const plx_option *option, const char *text, double value)
                                : value >= option->min && value <= option->max;
     if (inside) return PLX_OK;
     return plx_fail(PLX_ERROR_USAGE,
-                    option->open ? "--%s %s: must be between %.10g and %.10g, both excluded"
-                                 : "--%s %s: must be from %.10g to %.10g",
+                    option->open ? "--%s %s: must be between %.16g and %.16g, both excluded"
+                                 : "--%s %s: must be from %.16g to %.16g",
                     option->name, text, option->min, option->max);
 }
 
@@ -278,7 +278,7 @@ static char *describe(const plx_option *option) {
     bool range = option->type != PLX_OPTION_FLAG && (option->min != 0 || option->max != 0);
     if (range || option->value) fputs(" (", out);
     if (option->value) fprintf(out, "default %s%s", option->value, range ? "; " : "");
-    if (range) fprintf(out, "%s%.10g to %.10g", option->open ? "within " : "", option->min, option->max);
+    if (range) fprintf(out, "%s%.16g to %.16g", option->open ? "within " : "", option->min, option->max);
     if (range || option->value) fputc(')', out);
     if (fclose(out)) {
         free(text);
