@@ -82,7 +82,7 @@ lint: deps-lint
 # ---- the default object set: data/sweethome3d/COLLECTION/... ---------------------------------------------------------
 data: data/sweethome3d
 data/sweethome3d: | deps-data
-	@rm -rf data/download && mkdir -p data/download
+	@rm -rf data/download && mkdir -p data/download/sweethome3d
 	cd data/download && { apt-get download sweethome3d-furniture || \
 	    { apt-get update -qq && apt-get download sweethome3d-furniture; }; }
 	dpkg-deb -x data/download/sweethome3d-furniture_*.deb data/download
