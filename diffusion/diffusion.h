@@ -17,6 +17,23 @@ void plx_model_free(plx_model *model);
 const char *plx_model_record(const plx_model *model); /* JSON text of its training; "" if none */
 int plx_model_size(const plx_model *model);           /* pixels of its input */
 
+/* ---- a picture -> the model's input --------------------------------------------------------------------------------- */
+
+typedef struct plx_input_options {
+    bool
+        crop; /* centre and zoom on the object; false: the picture is framed already, fov and elevation hold */
+    float fov;       /* of the picture, vertical, radians */
+    float elevation; /* of the camera above the object's horizon, radians */
+    float fill;      /* of the frame by the object's longer side, when cropping. Default 0.7 */
+} plx_input_options;
+
+plx_input_options plx_input_options_default(void);
+
+/* image (H,W,3 or 4) -> out->colour (size,size,4) and its camera, at azimuth 0. An opaque picture's background, the
+ * colour of its border, is removed. `warning` (256 bytes) receives a line, or "". `name` stands in error lines. */
+int plx_input_prepare(plx_view *out, const plx_image *image, const char *name,
+                      const plx_input_options *options, int size, char *warning);
+
 /* ---- one image -> field ------------------------------------------------------------------------------------------ */
 
 /* input->camera is the input's (its elevation counts only if `elevation_known`), input->colour (size,size,4) straight
@@ -26,6 +43,31 @@ int plx_model_reconstruct(plx_field **out, const plx_model *model, const plx_vie
 
 /* The encoder's own estimate from the picture, radians. */
 int plx_model_elevation(const plx_model *model, const plx_view *input, float *elevation);
+
+/* ---- refinement: NeRF-guided distillation -------------------------------------------------------------------------- */
+
+enum plx_refine_mode {
+    PLX_REFINE_PAPER, /* NerfDiff, algorithm 1: guidance against the view before the step, at every noise level */
+    PLX_REFINE_BLEND, /* x0 blended with the render at high noise only */
+};
+
+/* No number here is the paper's, which gives none (README, Refinement). */
+typedef struct plx_refine_options {
+    enum plx_refine_mode mode;
+    int views, steps;      /* virtual views; noise levels */
+    int field_steps, rays; /* gradient steps of the field a level; rays each */
+    int final_steps;       /* on the finished views */
+    float gamma, t_max, guidance_t, classifier_guidance;
+    bool condition_current; /* condition the denoiser on the present render, not the first */
+    float rate, decoder_rate, opacity_weight; /* plx_step_options */
+    uint64_t seed;
+} plx_refine_options;
+
+plx_refine_options plx_refine_options_default(enum plx_refine_mode mode);
+
+/* Refines a field that plx_model_reconstruct made for training from the same input. */
+int plx_field_refine(plx_field *field, const plx_model *model, const plx_view *input, bool elevation_known,
+                     const plx_refine_options *options, plx_progress_fn progress, void *user);
 
 /* ---- training ------------------------------------------------------------------------------------------------------ */
 

@@ -38,8 +38,8 @@ plx_field_operands plx_model_operands(const plx_model *model, const plx_encoding
 plx_encoding plx_model_encode(plx_tape *tape, const plx_model *model, int N, int size, const float *rgba,
                               const plx_encoder_pose *poses);
 
-/* plx_model_reconstruct, and the input's feature tokens for the denoiser: *context (tokens,F), malloc'ed. */
-int plx_model_reconstruct_with(plx_field **out, float **context, int *tokens, const plx_model *model,
-                               const plx_view *input, bool elevation_known, bool train);
+/* The input's feature tokens for the denoiser: *context (tokens,F), malloc'ed. */
+int plx_model_context(float **context, int *tokens, const plx_model *model, const plx_view *input,
+                      bool elevation_known);
 
 #endif

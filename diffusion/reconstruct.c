@@ -31,11 +31,6 @@ static void copy(plx_tensor *to, const plx_tensor *from) {
 
 int plx_model_reconstruct(plx_field **out, const plx_model *m, const plx_view *input, bool elevation_known,
                           bool train) {
-    return plx_model_reconstruct_with(out, NULL, NULL, m, input, elevation_known, train);
-}
-
-int plx_model_reconstruct_with(plx_field **out, float **context, int *tokens, const plx_model *m,
-                               const plx_view *input, bool elevation_known, bool train) {
     plx_tape *tape = NULL;
     plx_encoding e;
     int status = encode_one(&tape, &e, m, input, elevation_known);
@@ -51,21 +46,26 @@ int plx_model_reconstruct_with(plx_field **out, float **context, int *tokens, co
         for (int i = 0; i < 9; i++) copy(to[i], from[i]);
         status = plx_field_update_occupancy(field);
     }
-    if (!status && context) {
-        size_t bytes = sizeof(float) * plx_tensor_size(e.features);
-        *tokens = e.features->shape[1] * e.features->shape[2];
-        *context = malloc(bytes);
-        if (*context)
-            memcpy(*context, e.features->data, bytes);
-        else
-            status = plx_fail(PLX_ERROR_MEMORY, "reconstruct: out of memory");
-    }
     plx_tape_free(tape);
     if (status)
         plx_field_free(field);
     else
         *out = field;
     return status;
+}
+
+int plx_model_context(float **context, int *tokens, const plx_model *m, const plx_view *input,
+                      bool elevation_known) {
+    plx_tape *tape = NULL;
+    plx_encoding e;
+    int status = encode_one(&tape, &e, m, input, elevation_known);
+    if (status) return status;
+    size_t bytes = sizeof(float) * plx_tensor_size(e.features);
+    *tokens = e.features->shape[1] * e.features->shape[2];
+    *context = malloc(bytes);
+    if (*context) memcpy(*context, e.features->data, bytes);
+    plx_tape_free(tape);
+    return *context ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "reconstruct: out of memory");
 }
 
 int plx_model_elevation(const plx_model *m, const plx_view *input, float *elevation) {

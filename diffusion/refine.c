@@ -1,85 +1,106 @@
-#include "diffusion/refine.h"
-
+/* Refinement of a reconstructed field by the model's own denoiser: NGD with a model at both ends. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "diffusion/condition.h"
+#include "diffusion/distill.h"
 #include "diffusion/model.h"
 
-enum { DENOISER_ARENA = 1 << 30 };
+enum { DENOISER_ARENA_GIB = 8 }; /* address space */
 
-/* A plx_distill_denoise_fn: the views with this condition. */
-static int denoise_with(plx_noise_level level, bool unconditional, const float *z, const float *condition,
-                        float *x0, void *user) {
-    plx_denoiser_views *views = user;
-    size_t pixels = (size_t)views->height * (size_t)views->width;
-    views->render = condition;
-    return plx_denoiser_denoise(level, unconditional, z, x0,
-                                (size_t)views->count * pixels * (size_t)views->denoiser->config.view_channels,
-                                views);
+plx_refine_options plx_refine_options_default(enum plx_refine_mode mode) {
+    plx_distill_options d =
+        mode == PLX_REFINE_PAPER ? plx_distill_options_paper() : plx_distill_options_blend();
+    return (plx_refine_options){.mode = mode,
+                                .views = 16,
+                                .steps = d.steps,
+                                .field_steps = d.field_steps,
+                                .rays = d.rays,
+                                .final_steps = d.final_steps,
+                                .gamma = (float)d.gamma,
+                                .t_max = (float)d.t_max,
+                                .guidance_t = (float)d.guidance_t,
+                                .classifier_guidance = (float)d.classifier_guidance,
+                                .condition_current = d.condition == PLX_CONDITION_CURRENT,
+                                .rate = d.step.rate,
+                                .decoder_rate = d.step.decoder_rate,
+                                .opacity_weight = d.step.opacity_weight,
+                                .seed = 1};
 }
 
-/* The input's channels (size,size,4), if the denoiser reads them beside the view. */
-static int input_channels(float **out, const plx_denoiser_config *config, const plx_view *input, int size) {
-    *out = NULL;
-    if (!config->input_concat) return PLX_OK;
-    plx_image resized;
-    int status = plx_image_resize(&resized, &input->colour, size, size);
-    if (status) return status;
-    size_t pixels = (size_t)size * (size_t)size;
-    *out = malloc(4 * pixels * sizeof **out);
-    if (*out) plx_condition_channels(pixels, resized.data, *out);
-    plx_image_free(&resized);
-    return *out ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "refinement: no memory");
+static plx_distill_options distill_options(const plx_refine_options *o) {
+    plx_distill_options d =
+        o->mode == PLX_REFINE_PAPER ? plx_distill_options_paper() : plx_distill_options_blend();
+    d.steps = o->steps;
+    d.field_steps = o->field_steps;
+    d.rays = o->rays;
+    d.final_steps = o->final_steps;
+    d.gamma = o->gamma;
+    d.t_max = o->t_max;
+    d.guidance_t = o->guidance_t;
+    d.classifier_guidance = o->classifier_guidance;
+    d.condition = o->condition_current ? PLX_CONDITION_CURRENT : PLX_CONDITION_INITIAL;
+    d.step.rate = o->rate;
+    d.step.decoder_rate = o->decoder_rate;
+    d.step.opacity_weight = o->opacity_weight;
+    d.seed = o->seed;
+    return d;
 }
 
-static int refine(plx_field *field, const plx_model *m, const plx_view *input, plx_denoiser_views *views,
-                  const plx_distill_options *options, plx_progress_fn progress, void *user) {
-    plx_camera *cameras = malloc((size_t)views->count * sizeof *cameras);
-    if (!cameras) return plx_fail(PLX_ERROR_MEMORY, "refinement: no memory for %d views", views->count);
-    plx_distill_cameras(cameras, views->count, &input->camera, m->config.size, options->seed);
-    const plx_denoiser_config *config = &views->denoiser->config;
-    plx_distill_field as_field = plx_distill_field_of(field);
-    plx_distill_denoiser denoiser = {config->schedule, config->view_channels, denoise_with, views};
-    plx_distill_views all = {views->count, cameras, input};
-    int status = plx_distill(&as_field, &denoiser, &all, options, NULL, progress, user);
-    free(cameras);
-    return status ? status : plx_field_update_occupancy(field);
+typedef struct refiner {
+    plx_denoiser denoiser;
+    plx_denoiser_views views;
+} refiner;
+
+static int denoise(plx_noise_level level, bool unconditional, const float *z, const float *condition,
+                   float *x0, void *user) {
+    refiner *r = user;
+    r->views.render = condition;
+    size_t values = (size_t)r->views.count * (size_t)r->views.height * (size_t)r->views.width *
+                    (size_t)r->denoiser.config.view_channels;
+    return plx_denoiser_denoise(level, unconditional, z, x0, values, &r->views);
 }
 
-int plx_model_refine(plx_field **out, const plx_model *m, const plx_view *input, bool elevation_known,
-                     int views, const plx_distill_options *options, plx_progress_fn progress, void *user) {
-    *out = NULL;
-    if (views < 1 || views > 1024)
-        return plx_fail(PLX_ERROR_INPUT, "refinement: %d views, not 1 to 1024", views);
-    PLX_CHECK(m->config.denoiser.render_channels == 4, "refinement: a render of %d channels",
-              m->config.denoiser.render_channels);
-    plx_field *field = NULL;
-    float *context = NULL, *channels = NULL;
-    int tokens = 0, size = m->config.size;
+int plx_field_refine(plx_field *field, const plx_model *m, const plx_view *input, bool elevation_known,
+                     const plx_refine_options *options, plx_progress_fn progress, void *user) {
+    if (options->views < 1 || options->views > 1024)
+        return plx_fail(PLX_ERROR_INPUT, "refinement: %d views, not 1 to 1024", options->views);
+    refiner r = {.denoiser = plx_model_denoiser(m)};
+    float *context = NULL;
+    int tokens = 0, size = m->config.size, count = options->views;
     plx_tape *tape = NULL;
     plx_device device;
-    int status = plx_model_reconstruct_with(&field, &context, &tokens, m, input, elevation_known, true);
-    if (!status) status = input_channels(&channels, &m->config.denoiser, input, size);
+    plx_camera *cameras = calloc((size_t)count, sizeof *cameras);
+    int status = cameras ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "refine: out of memory");
+    if (!status) status = plx_model_context(&context, &tokens, m, input, elevation_known);
     if (!status) status = plx_device_open(&device, "cpu");
-    if (!status) status = plx_tape_create(&tape, device, DENOISER_ARENA, false);
+    if (!status) status = plx_tape_create(&tape, device, (size_t)DENOISER_ARENA_GIB << 30, false);
     if (!status) {
-        plx_denoiser denoiser = plx_model_denoiser(m);
-        plx_denoiser_views denoised = {.denoiser = &denoiser,
+        /* The views that the denoiser knows from training: the default distance and field of view. */
+        plx_camera about =
+            plx_camera_orbit(plx_camera_azimuth(&input->camera), plx_camera_elevation(&input->camera),
+                             PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, size, size);
+        plx_distill_cameras(cameras, count, &about, size, options->seed);
+        r.views = (plx_denoiser_views){.denoiser = &r.denoiser,
                                        .tape = tape,
-                                       .count = views,
+                                       .count = count,
                                        .height = size,
                                        .width = size,
-                                       .input = channels,
                                        .context = context,
-                                       .context_tokens = tokens};
-        status = refine(field, m, input, &denoised, options, progress, user);
+                                       .context_tokens = tokens,
+                                       .keep_render = true};
+        plx_distill_field about_field = plx_distill_field_of(field);
+        plx_distill_denoiser denoiser = {.schedule = m->config.denoiser.schedule,
+                                         .channels = m->config.denoiser.view_channels,
+                                         .denoise = denoise,
+                                         .user = &r};
+        plx_distill_views views = {.count = count, .cameras = cameras, .input = input};
+        plx_distill_options d = distill_options(options);
+        status = plx_distill(&about_field, &denoiser, &views, &d, NULL, progress, user);
     }
+    if (!status) status = plx_field_update_occupancy(field);
     plx_tape_free(tape);
-    free(channels);
     free(context);
-    if (status)
-        plx_field_free(field);
-    else
-        *out = field;
+    free(cameras);
     return status;
 }

@@ -147,7 +147,9 @@ int plx_validate(plx_validation_result *out, const plx_model *m, const plx_valid
         plx_field *field = NULL;
         float *context = NULL;
         int tokens = 0;
-        status = plx_model_reconstruct_with(&field, &context, &tokens, m, &v->items[i].views[0], true, false);
+        const plx_view *input = &v->items[i].views[0];
+        status = plx_model_reconstruct(&field, m, input, true, false);
+        if (!status && denoiser) status = plx_model_context(&context, &tokens, m, input, true);
         if (!status) status = one_object(&sum, field, &v->items[i], i < rows ? &out->sheet : &none, i);
         if (!status && denoiser && previous)
             status = denoise_object(&error, m, field, &v->items[i], context, previous, tokens, levels,

@@ -2,7 +2,6 @@
  * denoiser adds is measured, not tested here. */
 #include "tests/test.h"
 #include "diffusion/model.h"
-#include "diffusion/refine.h"
 #include "nerf/field.h"
 
 static plx_model *small_model(void) {
@@ -28,10 +27,18 @@ static plx_view small_input(void) {
     return input;
 }
 
-static plx_distill_options quick(plx_distill_options o) {
+static plx_refine_options quick(enum plx_refine_mode mode) {
+    plx_refine_options o = plx_refine_options_default(mode);
+    o.views = 5;
     o.steps = 2, o.field_steps = 2, o.final_steps = 1, o.rays = 64;
-    o.step.coarse = 8, o.step.fine = 8;
     return o;
+}
+
+/* A fresh field of the model, refined. */
+static int refined(plx_field **out, const plx_model *model, const plx_view *input,
+                   const plx_refine_options *o, plx_progress_fn progress) {
+    int status = plx_model_reconstruct(out, model, input, true, true);
+    return status ? status : plx_field_refine(*out, model, input, true, o, progress, NULL);
 }
 
 static bool same_planes(const plx_field *a, const plx_field *b) {
@@ -43,13 +50,12 @@ TEST(refine, changes_the_field_the_same_way_twice) {
     plx_model *model = small_model();
     plx_view input = small_input();
     plx_field *plain = NULL, *a = NULL, *b = NULL, *c = NULL;
-    plx_distill_options paper = quick(plx_distill_options_paper()),
-                        blend = quick(plx_distill_options_blend());
-    paper.classifier_guidance = 1.5; /* the unconditional path too */
+    plx_refine_options paper = quick(PLX_REFINE_PAPER), blend = quick(PLX_REFINE_BLEND);
+    paper.classifier_guidance = 1.5f; /* the unconditional path too */
     REQUIRE(model && plx_model_reconstruct(&plain, model, &input, true, false) == 0, "%s", plx_error());
-    REQUIRE(plx_model_refine(&a, model, &input, true, 5, &paper, NULL, NULL) == 0, "%s", plx_error());
-    REQUIRE(plx_model_refine(&b, model, &input, true, 5, &paper, NULL, NULL) == 0, "%s", plx_error());
-    REQUIRE(plx_model_refine(&c, model, &input, true, 5, &blend, NULL, NULL) == 0, "%s", plx_error());
+    REQUIRE(refined(&a, model, &input, &paper, NULL) == 0, "%s", plx_error());
+    REQUIRE(refined(&b, model, &input, &paper, NULL) == 0, "%s", plx_error());
+    REQUIRE(refined(&c, model, &input, &blend, NULL) == 0, "%s", plx_error());
     EXPECT(!same_planes(plain, a), "nothing was refined");
     EXPECT(same_planes(a, b), "the same seed gave two fields");
     EXPECT(!same_planes(a, c), "paper and blend are the same");
@@ -63,18 +69,15 @@ static int stop(const plx_progress *progress, void *user) {
     return progress->done == 1;
 }
 
-TEST(refine, stops_and_refuses_without_a_field) {
+TEST(refine, stops_and_refuses_bad_options) {
     plx_model *model = small_model();
     plx_view input = small_input();
-    plx_field *field = NULL;
-    plx_distill_options o = quick(plx_distill_options_paper());
-    EXPECT(plx_model_refine(&field, model, &input, true, 2, &o, stop, NULL) == PLX_ERROR_CANCELLED && !field,
-           "did not stop");
-    EXPECT(plx_model_refine(&field, model, &input, true, 0, &o, NULL, NULL) == PLX_ERROR_INPUT && !field,
-           "0 views");
-    o.input_fraction = 0;
-    EXPECT(plx_model_refine(&field, model, &input, true, 2, &o, NULL, NULL) == PLX_ERROR_INPUT && !field,
-           "no rays of the input");
+    plx_field *a = NULL, *b = NULL;
+    plx_refine_options o = quick(PLX_REFINE_PAPER);
+    EXPECT(refined(&a, model, &input, &o, stop) == PLX_ERROR_CANCELLED, "did not stop");
+    o.views = 0;
+    EXPECT(refined(&b, model, &input, &o, NULL) == PLX_ERROR_INPUT, "0 views");
+    plx_field_free(a), plx_field_free(b);
     plx_image_free(&input.colour);
     plx_model_free(model);
 }

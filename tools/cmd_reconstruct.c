@@ -1,0 +1,326 @@
+/* parallax reconstruct: one picture in; a radiance field, novel views and an orbit video out. */
+#include "tools/parallax.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct reconstruct_values {
+    const char *output, *model;
+    float fov, elevation;
+    int crop, refine, views, frames, size;
+    int64_t seed;
+} reconstruct_values;
+
+#define AT(member) offsetof(reconstruct_values, member)
+
+enum { CROP_AUTO, CROP_NONE };
+enum { REFINE_NONE, REFINE_PAPER, REFINE_BLEND };
+enum { PATH_SIZE = 4096 };
+
+static const plx_option options[] = {
+    {PLX_OPTION_TEXT, "output", 'o', AT(output), NULL, .word = "DIR",
+     .help = "where input.png, scene.safetensors, views/, orbit.mp4, run.json go; DIR/STEM of several images"},
+    {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE", .help = "weights (default: the shipped model)"},
+    {PLX_OPTION_FLOAT, "fov", 0, AT(fov), "51.98", 0, 180, .open = true, .word = "DEG",
+     .help = "vertical field of view of the picture"},
+    {PLX_OPTION_FLOAT, "elevation", 0, AT(elevation), NULL, -89, 89, .word = "DEG",
+     .help = "of the camera above the object's horizon (default: estimated)"},
+    {PLX_OPTION_CHOICE, "crop", 0, AT(crop), "auto", .word = "auto|none",
+     .help = "centre and zoom on the object, or take the picture as framed"},
+    {PLX_OPTION_CHOICE, "refine", 0, AT(refine), "blend", .word = "none|paper|blend",
+     .help = "NeRF-guided distillation"},
+    {PLX_OPTION_INT, "views", 0, AT(views), "24", 1, 10000, .help = "novel views, around the object"},
+    {PLX_OPTION_INT, "frames", 0, AT(frames), "48", 1, 10000, .help = "frames of the orbit video"},
+    {PLX_OPTION_INT, "size", 0, AT(size), "128", 16, 4096, .word = "PX", .help = "of the views and the video"},
+    {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of everything random"},
+    {.type = PLX_OPTION_END}};
+
+/* ---- the output folder: everything is made in a folder of its own inside and moved at the end ------------------------ */
+
+typedef struct output {
+    char folder[PATH_SIZE], temporary[PATH_SIZE];
+} output;
+
+static int join(char out[PATH_SIZE], const char *folder, const char *name) {
+    int length = snprintf(out, PATH_SIZE, "%s/%s", folder, name);
+    return length < PATH_SIZE ? PLX_OK : plx_fail(PLX_ERROR_INPUT, "%s/%s: the path is too long", folder, name);
+}
+
+static void remove_tree(const char *path) {
+    DIR *directory = opendir(path);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        char inner[PATH_SIZE];
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
+        if (!join(inner, path, entry->d_name)) remove_tree(inner);
+    }
+    if (directory) closedir(directory);
+    if (remove(path) && errno == ENOTDIR) unlink(path);
+}
+
+static int output_open(output *o, const char *folder) {
+    int status = plx_make_directories(folder);
+    if (!status) status = join(o->temporary, folder, ".parallax-XXXXXX");
+    if (status) return status;
+    snprintf(o->folder, PATH_SIZE, "%s", folder);
+    if (mkdtemp(o->temporary)) return PLX_OK;
+    o->temporary[0] = 0;
+    return plx_fail(PLX_ERROR_IO, "%s: cannot be written: %s", folder, strerror(errno));
+}
+
+/* Each result takes the place of its namesake of an earlier run; nothing else in the folder is touched. */
+static int output_commit(output *o) {
+    DIR *directory = opendir(o->temporary);
+    int status = directory ? PLX_OK : plx_fail(PLX_ERROR_IO, "%s: %s", o->temporary, strerror(errno));
+    for (struct dirent *entry; !status && (entry = readdir(directory));) {
+        char from[PATH_SIZE], to[PATH_SIZE];
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
+        status = join(from, o->temporary, entry->d_name);
+        if (!status) status = join(to, o->folder, entry->d_name);
+        struct stat info;
+        if (!status && !stat(to, &info) && S_ISDIR(info.st_mode)) remove_tree(to);
+        if (!status && rename(from, to)) status = plx_fail(PLX_ERROR_IO, "%s: %s", to, strerror(errno));
+    }
+    if (directory) closedir(directory);
+    return status;
+}
+
+static void output_close(output *o) {
+    if (o->temporary[0]) remove_tree(o->temporary);
+}
+
+/* ---- what is made -------------------------------------------------------------------------------------------------- */
+
+typedef struct job {
+    const plx_run *run;
+    const reconstruct_values *values;
+    const char *image_path;
+    plx_model *model;
+    char model_path[PATH_SIZE];
+    plx_view input;
+    plx_field *field;
+    bool elevation_known;
+    json_t *seconds; /* stage: time */
+    double stage_start;
+    char note[256]; /* the video's fallback line */
+} job;
+
+static void stage_done(job *j, const char *name) {
+    double now = plx_now();
+    json_object_set_new(j->seconds, name, json_real(now - j->stage_start));
+    j->stage_start = now;
+}
+
+/* The picture, framed for the model; without --elevation framed twice, the second time with the model's estimate. */
+static int prepare(job *j) {
+    const reconstruct_values *v = j->values;
+    plx_input_options o = plx_input_options_default();
+    plx_image image = {0};
+    char warning[256];
+    o.crop = v->crop == CROP_AUTO;
+    o.fov = v->fov * (float)M_PI / 180;
+    j->elevation_known = !isnan(v->elevation);
+    if (j->elevation_known) o.elevation = v->elevation * (float)M_PI / 180;
+    int status = plx_image_load(&image, j->image_path);
+    if (!status) status = plx_input_prepare(&j->input, &image, j->image_path, &o, plx_model_size(j->model), warning);
+    if (!status && *warning) plx_warn("warning: %s", warning);
+    if (!status && !j->elevation_known) {
+        status = plx_model_elevation(j->model, &j->input, &o.elevation);
+        plx_image_free(&j->input.colour);
+        if (!status)
+            status = plx_input_prepare(&j->input, &image, j->image_path, &o, plx_model_size(j->model), warning);
+        if (!status)
+            plx_note("%s: elevation estimated as %.1f degrees", j->image_path, (double)o.elevation * 180 / M_PI);
+    }
+    plx_image_free(&image);
+    return status;
+}
+
+static int refine(job *j) {
+    if (j->values->refine == REFINE_NONE) return PLX_OK;
+    plx_refine_options o =
+        plx_refine_options_default(j->values->refine == REFINE_PAPER ? PLX_REFINE_PAPER : PLX_REFINE_BLEND);
+    o.seed = (uint64_t)j->values->seed;
+    return plx_field_refine(j->field, j->model, &j->input, j->elevation_known, &o, plx_show_progress, NULL);
+}
+
+static int draw(plx_field *field, const plx_camera *camera, plx_image *out) {
+    plx_render_options o = plx_render_options_default();
+    plx_view view = {.camera = *camera};
+    int status = plx_field_render(field, &view, &o);
+    *out = view.colour;
+    return status;
+}
+
+static plx_path orbit(const job *j, int frames, int *status) {
+    plx_path path = {0};
+    *status = plx_path_make(&path, "orbit", frames, plx_camera_elevation(&j->input.camera), PLX_DEFAULT_DISTANCE,
+                            PLX_DEFAULT_FOV, j->values->size, j->values->size);
+    return path;
+}
+
+static int write_views(const job *j, const char *folder) {
+    char views[PATH_SIZE], file[PATH_SIZE], name[32];
+    int status = join(views, folder, "views");
+    if (!status) status = plx_make_directories(views);
+    plx_path path = {0};
+    if (!status) path = orbit(j, j->values->views, &status);
+    for (int i = 0; i < path.count && !status; i++) {
+        plx_image image = {0};
+        snprintf(name, sizeof name, "%05d.png", i);
+        status = draw(j->field, &path.cameras[i], &image);
+        if (!status) status = join(file, views, name);
+        if (!status) status = plx_png_save(file, &image);
+        plx_image_free(&image);
+        if (!status && plx_progress_report(plx_show_progress, NULL, "views", i + 1, path.count, NULL))
+            status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
+    }
+    plx_path_free(&path);
+    return status;
+}
+
+static int write_video(job *j, const char *folder) {
+    char file[PATH_SIZE];
+    int status = join(file, folder, "orbit.mp4");
+    plx_path path = {0};
+    plx_video *video = NULL;
+    if (!status) path = orbit(j, j->values->frames, &status);
+    if (!status) status = plx_video_open(&video, file, j->values->size, j->values->size, path.fps);
+    if (!status && plx_video_fallback(video)) snprintf(j->note, sizeof j->note, "%s", plx_video_fallback(video));
+    for (int i = 0; i < path.count && !status; i++) {
+        plx_image image = {0}, flat = {0};
+        status = draw(j->field, &path.cameras[i], &image);
+        if (!status) status = plx_image_over(&flat, &image, 1);
+        if (!status) status = plx_video_add(video, &flat);
+        plx_image_free(&image);
+        plx_image_free(&flat);
+        if (!status && plx_progress_report(plx_show_progress, NULL, "video", i + 1, path.count, NULL))
+            status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
+    }
+    if (status) plx_video_abort(video);
+    else status = plx_video_close(video);
+    plx_path_free(&path);
+    return status;
+}
+
+static int write_record(job *j, const char *folder) {
+    char file[PATH_SIZE];
+    int status = join(file, folder, "run.json");
+    if (status) return status;
+    const plx_camera *c = &j->input.camera;
+    json_t *record = plx_run_record(j->run);
+    json_object_set_new(record, "version", json_string(PLX_VERSION));
+    json_object_set_new(record, "image", json_string(j->image_path));
+    json_object_set_new(record, "model", json_string(j->model_path));
+    json_object_set_new(record, "input_camera",
+                        json_pack("{s:f, s:f, s:f, s:b}", "fov_degrees", (double)plx_camera_fov(c) * 180 / M_PI,
+                                  "elevation_degrees", (double)plx_camera_elevation(c) * 180 / M_PI, "distance",
+                                  (double)PLX_DEFAULT_DISTANCE, "elevation_estimated", !j->elevation_known));
+    json_object_set(record, "seconds", j->seconds);
+    char *text = json_dumps(record, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    status = text ? plx_file_write(file, text, strlen(text)) : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", file);
+    free(text);
+    json_decref(record);
+    return status;
+}
+
+static int reconstruct_one(job *j, const char *folder) {
+    output out = {{0}, {0}};
+    char file[PATH_SIZE];
+    j->seconds = json_object();
+    j->stage_start = plx_now();
+    j->note[0] = 0;
+    int status = prepare(j);
+    stage_done(j, "prepare");
+    if (!status) status = output_open(&out, folder);
+    if (!status)
+        status = plx_model_reconstruct(&j->field, j->model, &j->input, j->elevation_known,
+                                       j->values->refine != REFINE_NONE);
+    stage_done(j, "reconstruct");
+    if (!status) status = refine(j);
+    stage_done(j, "refine");
+    if (!status) status = join(file, out.temporary, "input.png");
+    if (!status) status = plx_png_save(file, &j->input.colour);
+    if (!status) status = join(file, out.temporary, "scene.safetensors");
+    if (!status) status = plx_field_save(j->field, file, true);
+    if (!status) status = write_views(j, out.temporary);
+    stage_done(j, "views");
+    if (!status) status = write_video(j, out.temporary);
+    stage_done(j, "video");
+    if (!status) status = write_record(j, out.temporary);
+    if (!status) status = output_commit(&out);
+    output_close(&out);
+    if (!status) {
+        const char *key;
+        json_t *value;
+        plx_progress_end();
+        if (*j->note) plx_note("%s", j->note);
+        printf("%s: input.png scene.safetensors views/00000.png-%05d.png %s run.json\n", folder, j->values->views - 1,
+               *j->note ? "orbit/" : "orbit.mp4");
+        printf("seconds:");
+        json_object_foreach(j->seconds, key, value) printf(" %s %.2f", key, json_real_value(value));
+        printf("\n");
+    }
+    json_decref(j->seconds);
+    plx_image_free(&j->input.colour);
+    plx_field_free(j->field);
+    j->field = NULL;
+    return status;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------------- */
+
+/* The shipped weights stand in diffusion/weights/ of the source tree, two folders above the program. */
+static int find_model(char out[PATH_SIZE], const char *given) {
+    static const char shipped[] = "diffusion/weights/objects-64.safetensors";
+    if (given) {
+        snprintf(out, PATH_SIZE, "%s", given);
+        return PLX_OK;
+    }
+    char program[PATH_SIZE];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[length > 0 ? length : 0] = 0;
+    for (int up = 0; up < 3; up++) {
+        char *slash = strrchr(program, '/');
+        if (slash) *slash = 0;
+    }
+    return join(out, program, shipped);
+}
+
+static void stem(char out[PATH_SIZE], const char *path) {
+    const char *slash = strrchr(path, '/');
+    snprintf(out, PATH_SIZE, "%s", slash ? slash + 1 : path);
+    char *dot = strrchr(out, '.');
+    if (dot && dot != out) *dot = 0;
+}
+
+static int run_reconstruct(const plx_run *run) {
+    const reconstruct_values *v = run->values;
+    if (!v->output) return plx_fail(PLX_ERROR_USAGE, "reconstruct: --output DIR is needed");
+    job j = {.run = run, .values = v};
+    int status = find_model(j.model_path, v->model);
+    if (!status) status = plx_model_load(&j.model, j.model_path);
+    for (int i = 0; i < run->count && !status; i++) {
+        char folder[PATH_SIZE], name[PATH_SIZE];
+        j.image_path = run->arguments[i];
+        stem(name, j.image_path);
+        if (run->count > 1) status = join(folder, v->output, name);
+        else snprintf(folder, sizeof folder, "%s", v->output);
+        if (!status) status = reconstruct_one(&j, folder);
+    }
+    plx_model_free(j.model);
+    return status;
+}
+
+const plx_command plx_cmd_reconstruct = {.name = "reconstruct",
+                                         .arguments = "IMAGE...",
+                                         .summary = "one picture in: a radiance field, novel views, an orbit video",
+                                         .min_arguments = 1,
+                                         .max_arguments = -1,
+                                         .options = options,
+                                         .values_size = sizeof(reconstruct_values),
+                                         .run = run_reconstruct};
