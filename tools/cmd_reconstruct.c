@@ -24,8 +24,10 @@ enum { PATH_SIZE = 4096 };
 
 static const plx_option options[] = {
     {PLX_OPTION_TEXT, "output", 'o', AT(output), NULL, .word = "DIR",
-     .help = "where input.png, scene.safetensors, views/, orbit.mp4, run.json go; DIR/STEM of several images"},
-    {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE", .help = "weights (default: the shipped model)"},
+     .help =
+         "where input.png, scene.safetensors, views/, orbit.mp4, run.json go; DIR/STEM of several images"},
+    {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE",
+     .help = "weights (default: the shipped model)"},
     {PLX_OPTION_FLOAT, "fov", 0, AT(fov), "51.98", 0, 180, .open = true, .word = "DEG",
      .help = "vertical field of view of the picture"},
     {PLX_OPTION_FLOAT, "elevation", 0, AT(elevation), NULL, -89, 89, .word = "DEG",
@@ -36,7 +38,8 @@ static const plx_option options[] = {
      .help = "NeRF-guided distillation"},
     {PLX_OPTION_INT, "views", 0, AT(views), "24", 1, 10000, .help = "novel views, around the object"},
     {PLX_OPTION_INT, "frames", 0, AT(frames), "48", 1, 10000, .help = "frames of the orbit video"},
-    {PLX_OPTION_INT, "size", 0, AT(size), "128", 16, 4096, .word = "PX", .help = "of the views and the video"},
+    {PLX_OPTION_INT, "size", 0, AT(size), "128", 16, 4096, .word = "PX",
+     .help = "of the views and the video"},
     {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of everything random"},
     {.type = PLX_OPTION_END}};
 
@@ -48,7 +51,8 @@ typedef struct output {
 
 static int join(char out[PATH_SIZE], const char *folder, const char *name) {
     int length = snprintf(out, PATH_SIZE, "%s/%s", folder, name);
-    return length < PATH_SIZE ? PLX_OK : plx_fail(PLX_ERROR_INPUT, "%s/%s: the path is too long", folder, name);
+    return length < PATH_SIZE ? PLX_OK
+                              : plx_fail(PLX_ERROR_INPUT, "%s/%s: the path is too long", folder, name);
 }
 
 static void remove_tree(const char *path) {
@@ -126,15 +130,18 @@ static int prepare(job *j) {
     j->elevation_known = !isnan(v->elevation);
     if (j->elevation_known) o.elevation = v->elevation * (float)M_PI / 180;
     int status = plx_image_load(&image, j->image_path);
-    if (!status) status = plx_input_prepare(&j->input, &image, j->image_path, &o, plx_model_size(j->model), warning);
+    if (!status)
+        status = plx_input_prepare(&j->input, &image, j->image_path, &o, plx_model_size(j->model), warning);
     if (!status && *warning) plx_warn("warning: %s", warning);
     if (!status && !j->elevation_known) {
         status = plx_model_elevation(j->model, &j->input, &o.elevation);
         plx_image_free(&j->input.colour);
         if (!status)
-            status = plx_input_prepare(&j->input, &image, j->image_path, &o, plx_model_size(j->model), warning);
+            status =
+                plx_input_prepare(&j->input, &image, j->image_path, &o, plx_model_size(j->model), warning);
         if (!status)
-            plx_note("%s: elevation estimated as %.1f degrees", j->image_path, (double)o.elevation * 180 / M_PI);
+            plx_note("%s: elevation estimated as %.1f degrees", j->image_path,
+                     (double)o.elevation * 180 / M_PI);
     }
     plx_image_free(&image);
     return status;
@@ -158,8 +165,8 @@ static int draw(plx_field *field, const plx_camera *camera, plx_image *out) {
 
 static plx_path orbit(const job *j, int frames, int *status) {
     plx_path path = {0};
-    *status = plx_path_make(&path, "orbit", frames, plx_camera_elevation(&j->input.camera), PLX_DEFAULT_DISTANCE,
-                            PLX_DEFAULT_FOV, j->values->size, j->values->size);
+    *status = plx_path_make(&path, "orbit", frames, plx_camera_elevation(&j->input.camera),
+                            PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, j->values->size, j->values->size);
     return path;
 }
 
@@ -190,7 +197,8 @@ static int write_video(job *j, const char *folder) {
     plx_video *video = NULL;
     if (!status) path = orbit(j, j->values->frames, &status);
     if (!status) status = plx_video_open(&video, file, j->values->size, j->values->size, path.fps);
-    if (!status && plx_video_fallback(video)) snprintf(j->note, sizeof j->note, "%s", plx_video_fallback(video));
+    if (!status && plx_video_fallback(video))
+        snprintf(j->note, sizeof j->note, "%s", plx_video_fallback(video));
     for (int i = 0; i < path.count && !status; i++) {
         plx_image image = {0}, flat = {0};
         status = draw(j->field, &path.cameras[i], &image);
@@ -201,8 +209,10 @@ static int write_video(job *j, const char *folder) {
         if (!status && plx_progress_report(plx_show_progress, NULL, "video", i + 1, path.count, NULL))
             status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
     }
-    if (status) plx_video_abort(video);
-    else status = plx_video_close(video);
+    if (status)
+        plx_video_abort(video);
+    else
+        status = plx_video_close(video);
     plx_path_free(&path);
     return status;
 }
@@ -217,12 +227,14 @@ static int write_record(job *j, const char *folder) {
     json_object_set_new(record, "image", json_string(j->image_path));
     json_object_set_new(record, "model", json_string(j->model_path));
     json_object_set_new(record, "input_camera",
-                        json_pack("{s:f, s:f, s:f, s:b}", "fov_degrees", (double)plx_camera_fov(c) * 180 / M_PI,
-                                  "elevation_degrees", (double)plx_camera_elevation(c) * 180 / M_PI, "distance",
+                        json_pack("{s:f, s:f, s:f, s:b}", "fov_degrees",
+                                  (double)plx_camera_fov(c) * 180 / M_PI, "elevation_degrees",
+                                  (double)plx_camera_elevation(c) * 180 / M_PI, "distance",
                                   (double)PLX_DEFAULT_DISTANCE, "elevation_estimated", !j->elevation_known));
     json_object_set(record, "seconds", j->seconds);
     char *text = json_dumps(record, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-    status = text ? plx_file_write(file, text, strlen(text)) : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", file);
+    status = text ? plx_file_write(file, text, strlen(text))
+                  : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", file);
     free(text);
     json_decref(record);
     return status;
@@ -259,8 +271,8 @@ static int reconstruct_one(job *j, const char *folder) {
         json_t *value;
         plx_progress_end();
         if (*j->note) plx_note("%s", j->note);
-        printf("%s: input.png scene.safetensors views/00000.png-%05d.png %s run.json\n", folder, j->values->views - 1,
-               *j->note ? "orbit/" : "orbit.mp4");
+        printf("%s: input.png scene.safetensors views/00000.png-%05d.png %s run.json\n", folder,
+               j->values->views - 1, *j->note ? "orbit/" : "orbit.mp4");
         printf("seconds:");
         json_object_foreach(j->seconds, key, value) printf(" %s %.2f", key, json_real_value(value));
         printf("\n");
@@ -308,8 +320,10 @@ static int run_reconstruct(const plx_run *run) {
         char folder[PATH_SIZE], name[PATH_SIZE];
         j.image_path = run->arguments[i];
         stem(name, j.image_path);
-        if (run->count > 1) status = join(folder, v->output, name);
-        else snprintf(folder, sizeof folder, "%s", v->output);
+        if (run->count > 1)
+            status = join(folder, v->output, name);
+        else
+            snprintf(folder, sizeof folder, "%s", v->output);
         if (!status) status = reconstruct_one(&j, folder);
     }
     plx_model_free(j.model);
@@ -318,7 +332,8 @@ static int run_reconstruct(const plx_run *run) {
 
 const plx_command plx_cmd_reconstruct = {.name = "reconstruct",
                                          .arguments = "IMAGE...",
-                                         .summary = "one picture in: a radiance field, novel views, an orbit video",
+                                         .summary =
+                                             "one picture in: a radiance field, novel views, an orbit video",
                                          .min_arguments = 1,
                                          .max_arguments = -1,
                                          .options = options,
