@@ -286,6 +286,89 @@ TEST(render, azimuth_0_sees_the_x_side_unmirrored) {
     plx_scene_free(scene);
 }
 
+/* Both windings of a square, and a cylinder whose every other face is wound the other way, look the same as when
+ * all are wound alike. */
+TEST(render, winding_does_not_matter) {
+    enum { SIDES = 24 };
+    plx_view views[3];
+    plx_camera camera = plx_camera_orbit(0.4f, 0.5f, 1.3f, PLX_DEFAULT_FOV, 40, 40);
+    plx_draw_options o = plx_draw_options_default();
+    o.normal = true;
+    for (int way = 0; way < 3; way++) { /* outwards, inwards, mixed */
+        float p[6 * SIDES];
+        uint32_t index[6 * SIDES];
+        for (uint32_t k = 0; k < SIDES; k++) {
+            double angle = 2 * M_PI * k / SIDES;
+            for (int end = 0; end < 2; end++) {
+                float corner[3] = {0.3f * (float)cos(angle), 0.3f * (float)sin(angle), end ? 0.3f : -0.3f};
+                memcpy(p + 6 * k + 3 * end, corner, sizeof corner);
+            }
+            uint32_t a = 2 * k, b = 2 * ((k + 1) % SIDES);
+            uint32_t out[6] = {a, b, b + 1, a, b + 1, a + 1}, in[6] = {a, b + 1, b, a, a + 1, b + 1};
+            memcpy(index + 6 * k, way == 0 || (way == 2 && k % 2) ? out : in, sizeof out);
+        }
+        plx_mesh *mesh;
+        plx_mesh_options options = as_is();
+        REQUIRE(plx_mesh_from_arrays(&mesh, 2 * SIDES, p, NULL, 2 * SIDES, index, &options) == PLX_OK, "%s",
+                plx_error());
+        plx_scene *scene = make_scene(mesh);
+        views[way] = draw(scene, camera, &o);
+        plx_scene_free(scene);
+    }
+    int seen = 0;
+    for (int i = 0; i < 40 * 40; i++) {
+        float origin[3], direction[3], toward = 0, *n = views[0].normal.data + 3 * i;
+        plx_camera_ray(&camera, (float)(i % 40) + .5f, (float)(i / 40) + .5f, origin, direction);
+        for (int k = 0; k < 3; k++) toward += n[k] * direction[k];
+        EXPECT(toward < 0.15f, "pixel %d: the normal looks away by %g", i,
+               toward); /* smoothed by sin(7.5 degrees) */
+        seen += n[0] != 0;
+        for (int way = 1; way < 3; way++)
+            for (int k = 0; k < 4;
+                 k++) { /* float rounding: weights in another order; a packed normal's 3e-5 */
+                float colour = views[0].colour.data[4 * i + k] - views[way].colour.data[4 * i + k];
+                float normal = k < 3 ? n[k] - views[way].normal.data[3 * i + k] : 0;
+                EXPECT(fabsf(colour) < 1e-3f && fabsf(normal) < 1e-3f, "way %d, pixel %d: %g %g", way, i,
+                       colour, normal);
+            }
+    }
+    EXPECT(seen > 300, "%d pixels", seen);
+    for (int way = 0; way < 3; way++) free_view(views + way);
+}
+
+TEST(render, a_cube_keeps_its_creases) {
+    float p[24];
+    uint32_t index[36], n = 0;
+    for (int v = 0; v < 8; v++)
+        for (int i = 0; i < 3; i++) p[3 * v + i] = v >> i & 1 ? 0.2f : -0.2f;
+    for (int axis = 0; axis < 3; axis++)
+        for (int side = 0; side < 2; side++) {
+            uint32_t a = 1u << (axis + 1) % 3, b = 1u << (axis + 2) % 3, o = side ? 1u << axis : 0;
+            uint32_t quad[6] = {o, o + a, o + a + b, o, o + a + b, o + b};
+            memcpy(index + n, quad, sizeof quad);
+            n += 6;
+        }
+    plx_mesh *mesh;
+    plx_mesh_options options = as_is();
+    REQUIRE(plx_mesh_from_arrays(&mesh, 8, p, NULL, 12, index, &options) == PLX_OK, "%s", plx_error());
+    EXPECT(plx_mesh_describe(mesh).vertices == 24, "3 normals a corner: %d",
+           (int)plx_mesh_describe(mesh).vertices);
+    plx_scene *scene = make_scene(mesh);
+    plx_draw_options o = plx_draw_options_default();
+    o.normal = true;
+    plx_view view = draw(scene, plx_camera_orbit(0.6f, 0.6f, 1.3f, PLX_DEFAULT_FOV, 32, 32), &o);
+    int faces[3] = {0};
+    for (int i = 0; i < 32 * 32; i++)
+        for (int k = 0; k < 3; k++) { /* +x, +y and +z face the camera; 1e-4: packed normals */
+            float c = view.normal.data[3 * i + k];
+            EXPECT(fabsf(c) < 1e-4f || fabsf(c - 1) < 1e-4f, "pixel %d: %g", i, c);
+            faces[k] += c > 0.5f;
+        }
+    EXPECT(faces[0] > 20 && faces[1] > 20 && faces[2] > 20, "%d %d %d", faces[0], faces[1], faces[2]);
+    free_view(&view);
+    plx_scene_free(scene);
+}
+
 TEST(render, same_bits_for_any_threads) {
     plx_mesh_options options = as_is();
     plx_scene *scene = make_scene(make_sphere(0.4f, 48, &options));
