@@ -1,7 +1,7 @@
 /* The only file that includes OpenEXR (3.1, C core API). */
 #define _GNU_SOURCE /* pwrite */
 #include <errno.h>
-#include <limits.h>
+#include <math.h>
 #include <OpenEXR/openexr.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,26 +80,76 @@ static exr_context_initializer_t initializer(stream *s, bool reading) {
     return init;
 }
 
+/* ---- planes ----
+ * OpenEXR is given one plane a channel, in the file's own type: its conversions mix up the channels of interleaved
+ * halves (3.1.5: four of them come back in reverse order). */
+
+static uint16_t half_from_float(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    uint32_t sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
+    if (size > 0x7f800000) return (uint16_t)(sign | 0x7e00);  /* NaN */
+    if (size >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more: infinite */
+    if (size < 0x38800000) return (uint16_t)(sign | (uint32_t)lrintf(fabsf(value) * 0x1p24f)); /* subnormal */
+    size += 0xfff + (size >> 13 & 1); /* to nearest, ties to even */
+    return (uint16_t)(sign | (size - 0x38000000) >> 13);
+}
+
+static float float_from_half(uint16_t half) {
+    int exponent = half >> 10 & 31, fraction = half & 1023;
+    float size = exponent == 0    ? (float)fraction * 0x1p-24f
+                 : exponent == 31 ? (fraction ? NAN : INFINITY)
+                                  : ldexpf((float)(1024 + fraction), exponent - 25);
+    return half & 0x8000 ? -size : size;
+}
+
+/* A block's rows of each channel: plane i starts at i * size bytes. */
+typedef struct planes {
+    uint8_t *bytes;
+    size_t size;
+} planes;
+
+static int make_planes(planes *out, int count, int rows, int width) {
+    out->size = (size_t)rows * width * 4;
+    out->bytes = malloc(out->size * (size_t)count);
+    return out->bytes ? PLX_OK
+                      : plx_fail(PLX_ERROR_MEMORY, "no memory for %d rows of %d pixels", rows, width);
+}
+
+static void point_at_plane(exr_coding_channel_info_t *channel, uint8_t *plane, int width) {
+    channel->decode_to_ptr = plane; /* one union with encode_from_ptr */
+    channel->user_data_type = channel->data_type;
+    channel->user_bytes_per_element = channel->data_type == EXR_PIXEL_HALF ? 2 : 4;
+    channel->user_pixel_stride = channel->user_bytes_per_element;
+    channel->user_line_stride = channel->user_bytes_per_element * width;
+}
+
 /* ---- writing ---- */
 
-static exr_result_t write_block(exr_context_t file, int row, int count, const plx_exr_channel *channels) {
+static void fill_plane(uint8_t *plane, const plx_exr_channel *channel, int row, int rows) {
+    const plx_image *image = channel->image;
+    const float *from = image->data + (size_t)row * image->width * image->channels + channel->channel;
+    for (size_t i = 0; i < (size_t)rows * image->width; i++) {
+        float value = from[i * image->channels];
+        if (channel->half)
+            ((uint16_t *)plane)[i] = half_from_float(value);
+        else
+            ((float *)plane)[i] = value;
+    }
+}
+
+static exr_result_t write_block(exr_context_t file, int row, int count, const plx_exr_channel *channels,
+                                const planes *block) {
     exr_chunk_info_t chunk;
     exr_encode_pipeline_t pipe = EXR_ENCODE_PIPELINE_INITIALIZER;
     exr_result_t result = exr_write_scanline_chunk_info(file, 0, row, &chunk);
     if (result != EXR_ERR_SUCCESS) return result;
     result = exr_encoding_initialize(file, 0, &chunk, &pipe);
     for (int k = 0; result == EXR_ERR_SUCCESS && k < pipe.channel_count; k++) {
-        exr_coding_channel_info_t *to = pipe.channels + k; /* the file's order is by name */
-        for (int i = 0; i < count; i++) {
-            if (strcmp(to->channel_name, channels[i].name) != 0) continue;
-            const plx_image *image = channels[i].image;
-            int stride = image->channels;
-            to->encode_from_ptr =
-                (const uint8_t *)(image->data + (size_t)row * image->width * stride + channels[i].channel);
-            to->user_pixel_stride = 4 * stride;
-            to->user_line_stride = 4 * stride * image->width;
-            to->user_bytes_per_element = 4;
-            to->user_data_type = EXR_PIXEL_FLOAT;
+        for (int i = 0; i < count; i++) { /* the file's order is by name */
+            if (strcmp(pipe.channels[k].channel_name, channels[i].name) != 0) continue;
+            fill_plane(block->bytes + i * block->size, channels + i, row, chunk.height);
+            point_at_plane(pipe.channels + k, block->bytes + i * block->size, chunk.width);
         }
     }
     if (result == EXR_ERR_SUCCESS) result = exr_encoding_choose_default_routines(file, 0, &pipe);
@@ -119,8 +169,12 @@ static exr_result_t write_file(exr_context_t file, int count, const plx_exr_chan
                             EXR_PERCEPTUALLY_LOGARITHMIC, 1, 1);
     if (result == EXR_ERR_SUCCESS) result = exr_write_header(file);
     if (result == EXR_ERR_SUCCESS) result = exr_get_scanlines_per_chunk(file, part, &rows);
+    planes block = {0};
+    if (result == EXR_ERR_SUCCESS && make_planes(&block, count, rows, width) < 0)
+        result = EXR_ERR_OUT_OF_MEMORY;
     for (int row = 0; row < height && result == EXR_ERR_SUCCESS; row += rows)
-        result = write_block(file, row, count, channels);
+        result = write_block(file, row, count, channels, &block);
+    free(block.bytes);
     return result;
 }
 
@@ -195,26 +249,35 @@ static int check_names(exr_context_t file, int count, const char *const *names) 
     return PLX_OK;
 }
 
-static exr_result_t read_block(exr_context_t file, int row, plx_image *out, const char *const *names) {
+static void take_plane(plx_image *out, int channel, const uint8_t *plane, bool half, int row, int rows) {
+    float *to = out->data + (size_t)row * out->width * out->channels + channel;
+    for (size_t i = 0; i < (size_t)rows * out->width; i++)
+        to[i * out->channels] =
+            half ? float_from_half(((const uint16_t *)plane)[i]) : ((const float *)plane)[i];
+}
+
+static exr_result_t read_block(exr_context_t file, int row, plx_image *out, const char *const *names,
+                               const planes *block) {
     exr_chunk_info_t chunk;
     exr_decode_pipeline_t pipe = EXR_DECODE_PIPELINE_INITIALIZER;
     exr_result_t result = exr_read_scanline_chunk_info(file, 0, row, &chunk);
     if (result != EXR_ERR_SUCCESS) return result;
+    if (chunk.start_y != row || chunk.width != out->width || chunk.height > out->height - row)
+        return EXR_ERR_CORRUPT_CHUNK;
     result = exr_decoding_initialize(file, 0, &chunk, &pipe);
     for (int k = 0; result == EXR_ERR_SUCCESS && k < pipe.channel_count; k++) {
-        exr_coding_channel_info_t *from = pipe.channels + k;
-        from->decode_to_ptr = NULL;
-        for (int i = 0; i < out->channels; i++) {
-            if (strcmp(from->channel_name, names[i]) != 0) continue;
-            from->decode_to_ptr = (uint8_t *)(out->data + (size_t)row * out->width * out->channels + i);
-            from->user_pixel_stride = 4 * out->channels;
-            from->user_line_stride = 4 * out->channels * out->width;
-            from->user_bytes_per_element = 4;
-            from->user_data_type = EXR_PIXEL_FLOAT;
-        }
+        pipe.channels[k].decode_to_ptr = NULL;
+        for (int i = 0; i < out->channels; i++)
+            if (strcmp(pipe.channels[k].channel_name, names[i]) == 0)
+                point_at_plane(pipe.channels + k, block->bytes + i * block->size, out->width);
     }
     if (result == EXR_ERR_SUCCESS) result = exr_decoding_choose_default_routines(file, 0, &pipe);
     if (result == EXR_ERR_SUCCESS) result = exr_decoding_run(file, 0, &pipe);
+    for (int k = 0; result == EXR_ERR_SUCCESS && k < pipe.channel_count; k++)
+        for (int i = 0; i < out->channels; i++)
+            if (strcmp(pipe.channels[k].channel_name, names[i]) == 0)
+                take_plane(out, i, block->bytes + i * block->size,
+                           pipe.channels[k].data_type == EXR_PIXEL_HALF, row, chunk.height);
     exr_decoding_destroy(file, &pipe);
     return result;
 }
@@ -222,15 +285,17 @@ static exr_result_t read_block(exr_context_t file, int row, plx_image *out, cons
 static int read_file(plx_image *out, exr_context_t file, stream *s, int count, const char *const *names) {
     int width = 0, height = 0, rows = 0, status = check_header(file, count, &width, &height);
     if (status < 0 || (status = check_names(file, count, names)) < 0) return status;
-    if (exr_get_scanlines_per_chunk(file, 0, &rows) != EXR_ERR_SUCCESS || rows < 1)
+    if (exr_get_scanlines_per_chunk(file, 0, &rows) != EXR_ERR_SUCCESS || rows < 1 || rows > 16)
         return plx_fail(PLX_ERROR_INPUT, "damaged EXR");
-    if ((status = plx_image_create(out, height, width, count)) < 0) return status;
-    for (int row = 0; row < height; row += rows)
-        if (read_block(file, row, out, names) != EXR_ERR_SUCCESS) {
-            plx_image_free(out);
-            return plx_fail(PLX_ERROR_INPUT, "damaged EXR%s%s", s->message[0] ? ": " : "", s->message);
-        }
-    return PLX_OK;
+    planes block;
+    if ((status = make_planes(&block, count, rows, width)) < 0) return status;
+    status = plx_image_create(out, height, width, count);
+    for (int row = 0; row < height && status == PLX_OK; row += rows)
+        if (read_block(file, row, out, names, &block) != EXR_ERR_SUCCESS)
+            status = plx_fail(PLX_ERROR_INPUT, "damaged EXR%s%s", s->message[0] ? ": " : "", s->message);
+    free(block.bytes);
+    if (status < 0) plx_image_free(out);
+    return status;
 }
 
 int plx_exr_load(plx_image *out, const char *path, int count, const char *const *names) {

@@ -168,6 +168,36 @@ TEST(image_file, exr_round_trip) {
     plx_image_free(&image);
 }
 
+/* Four halves side by side are what OpenEXR 3.1.5's own conversion turns round. */
+TEST(image_file, exr_of_halves_in_any_order) {
+    plx_image image = ramp(17, 9, 4), back;
+    static const char *const names[4] = {"R", "G", "B", "A"};
+    image.data[7] = 1e6f, image.data[11] = -1e-7f,
+    image.data[15] = 65504; /* infinite, subnormal, the largest */
+    for (int count = 1; count <= 4; count++) {
+        plx_exr_channel channels[4];
+        for (int i = 0; i < 4; i++) {
+            channels[i] = (plx_exr_channel){.image = &image, .channel = i, .half = true};
+            strcpy(channels[i].name, names[i]);
+        }
+        REQUIRE(plx_exr_save(at("half.exr"), count, channels) == PLX_OK, "%s", plx_error());
+        REQUIRE(plx_exr_load(&back, at("half.exr"), count, names) == PLX_OK, "%s", plx_error());
+        int wrong = 0;
+        for (int i = 0; i < 17 * 9; i++)
+            for (int c = 0; c < count; c++) {
+                float wanted = image.data[4 * i + c], got = back.data[count * i + c];
+                if (wanted == 1e6f)
+                    wrong += got != INFINITY;
+                else
+                    wrong += fabsf(got - wanted) >
+                             fabsf(wanted) / 2048 + 0x1p-25f; /* halves: steps from 2^-24 on */
+            }
+        EXPECT(wrong == 0, "%d channels: %d values", count, wrong);
+        plx_image_free(&back);
+    }
+    plx_image_free(&image);
+}
+
 TEST(image_file, exr_is_read_by_exrheader) {
     char command[700], text[4096];
     plx_image image = ramp(9, 5, 4);
