@@ -4,7 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "datasets/datasets.h"
+#include "datasets/draw.h"
+#include "datasets/reader.h"
 #include "nerf/core/error.h"
 #include "nerf/core/file.h"
 #include "tests/test.h"
@@ -84,6 +85,12 @@ static double image_difference(const plx_image *a, const plx_image *b) {
     size_t count = (size_t)a->height * (size_t)a->width * (size_t)a->channels;
     for (size_t i = 0; i < count; i++) worst = fmax(worst, fabs((double)a->data[i] - (double)b->data[i]));
     return worst;
+}
+
+static void free_view(plx_view *view) {
+    plx_image_free(&view->colour);
+    plx_image_free(&view->depth);
+    plx_image_free(&view->normal);
 }
 
 /* ---- the catalogue ------------------------------------------------------------------------------------------------- */
@@ -248,22 +255,25 @@ TEST(catalogue, scenes_and_variants) {
     plx_catalogue_free(&catalogue);
 }
 
-/* A stretched drawing of the plain mesh is the drawing of the baked variant, up to smoothed normals: there are none here,
- * so depth agrees to rounding. */
+/* A stretched drawing of the plain mesh is the drawing of the scaled mesh. The tetrahedron's faces are slanted and meet in
+ * creases, so that nothing is smoothed and only rounding differs. */
 TEST(catalogue, stretch_is_scale) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/high.obj", small_set());
-    plx_mesh_options plain = plx_mesh_options_default(), scaled = plain;
-    plain.normalise = scaled.normalise = false;
-    float stretch[3] = {0.4f, 0.25f, 0.3f};
+    static const float corners[] = {-.5f, -.6f, -.4f, .7f, -.3f, -.2f, -.1f, .6f, -.3f, .1f, .05f, .7f};
+    static const uint32_t faces[] = {0, 2, 1, 0, 1, 3, 1, 2, 3, 2, 0, 3};
+    static const float stretch[3] = {0.6f, 0.9f, 1.3f};
+    plx_mesh_options plain = plx_mesh_options_default(), scaled;
+    plain.up = 'z';
+    plain.normalise = false;
+    scaled = plain;
     memcpy(scaled.scale, stretch, sizeof stretch);
     plx_mesh *a, *b;
     plx_scene *first, *second;
-    REQUIRE(plx_mesh_load(&a, path, &plain) == 0 && plx_mesh_load(&b, path, &scaled) == 0, "%s", plx_error());
+    REQUIRE(plx_mesh_from_arrays(&a, 4, corners, NULL, 4, faces, &plain) == 0, "%s", plx_error());
+    REQUIRE(plx_mesh_from_arrays(&b, 4, corners, NULL, 4, faces, &scaled) == 0, "%s", plx_error());
     REQUIRE(plx_scene_create(&first, a) == 0 && plx_scene_create(&second, b) == 0, "%s", plx_error());
     plx_draw_options options = plx_draw_options_default();
     options.depth = options.normal = true;
-    plx_view one = {.camera = plx_camera_orbit(0.7f, 0.4f, 2, 0.5f, 48, 48)}, two = one;
+    plx_view one = {.camera = plx_camera_orbit(0.7f, 0.4f, 2.5f, 0.8f, 48, 48)}, two = one;
     plx_scene_draw(second, &two, &options);
     memcpy(options.stretch, stretch, sizeof stretch);
     plx_scene_draw(first, &one, &options);
@@ -273,7 +283,7 @@ TEST(catalogue, stretch_is_scale) {
         bool same = true;
         for (int c = 0; c < 2; c++)
             same = same && fabsf(one.depth.data[2 * i + c] - two.depth.data[2 * i + c]) < 1e-4f;
-        for (int c = 0; c < 3; c++)
+        for (int c = 0; c < 3; c++) /* normals are kept in 2 x 16 bits */
             same = same && fabsf(one.normal.data[3 * i + c] - two.normal.data[3 * i + c]) < 1e-3f;
         for (int c = 0; c < 4; c++)
             same = same && fabsf(one.colour.data[4 * i + c] - two.colour.data[4 * i + c]) < 0.01f;
@@ -281,12 +291,8 @@ TEST(catalogue, stretch_is_scale) {
     }
     EXPECT(hits > 200, "%d hits", hits);
     EXPECT(off <= 4, "%d of 2304 pixels differ", off); /* rays that graze an edge */
-    plx_view *views[] = {&one, &two};
-    for (int i = 0; i < 2; i++) {
-        plx_image_free(&views[i]->colour);
-        plx_image_free(&views[i]->depth);
-        plx_image_free(&views[i]->normal);
-    }
+    free_view(&one);
+    free_view(&two);
     plx_scene_free(first);
     plx_scene_free(second);
 }
@@ -425,9 +431,7 @@ TEST(training, mirror_is_exact) {
                     off += !same;
                 }
                 match[which] += off <= 6;
-                plx_image_free(&view.colour);
-                plx_image_free(&view.depth);
-                plx_image_free(&view.normal);
+                free_view(&view);
             }
         EXPECT((match[0] == views.count) != (match[1] == views.count),
                "item %d: %d plain and %d mirrored views of %d match", options.item, match[0], match[1],
@@ -439,6 +443,101 @@ TEST(training, mirror_is_exact) {
         plx_views_free(&views);
     }
     EXPECT(mirrored > 0 && plain > 0, "%d mirrored, %d plain", mirrored, plain);
+    plx_training_set_free(set);
+    plx_catalogue_free(&catalogue);
+}
+
+/* The same for a camera whose centre is not the image's: drawing the reflected scene with it is drawing the scene with the
+ * reflected camera. The half turn about z maps y to -y and x to -x: a scene that is its own mirror image in x shows it. */
+TEST(training, mirror_off_centre) {
+    static const float corners[] = {-.3f, -.2f, -.2f, .3f, -.2f, -.2f, 0,  .35f,
+                                    0,    -.3f, -.1f, .4f, .3f,  -.1f, .4f};
+    static const uint32_t faces[] = {0, 1, 2, 0, 3, 2, 1, 4, 2, 3, 4, 2};
+    plx_mesh_options options = plx_mesh_options_default();
+    options.up = 'z';
+    options.normalise = false;
+    plx_mesh *mesh;
+    plx_scene *scene;
+    REQUIRE(plx_mesh_from_arrays(&mesh, 5, corners, NULL, 4, faces, &options) == 0, "%s", plx_error());
+    REQUIRE(plx_scene_create(&scene, mesh) == 0, "%s", plx_error());
+    plx_draw_options draw = plx_draw_options_default();
+    draw.depth = true;
+    draw.colour = false;
+    plx_view mirrored = {.camera = plx_camera_orbit(0.4f, 0.3f, 1.3f, 0.9f, 40, 40)};
+    mirrored.camera.cx += 5.25f;
+    plx_view turned =
+        mirrored; /* the mirrored scene is the scene turned by half a turn: so turn the camera */
+    for (int i = 0; i < 8; i++) turned.camera.c2w[i] = -turned.camera.c2w[i];
+    REQUIRE(plx_draw_mirrored(scene, &mirrored, &draw, true) == 0, "%s", plx_error());
+    REQUIRE(plx_scene_draw(scene, &turned, &draw) == 0, "%s", plx_error());
+    int hits = 0, off = 0;
+    for (int i = 0; i < 40 * 40; i++) {
+        hits += turned.depth.data[2 * i] > 0;
+        off += fabsf(turned.depth.data[2 * i] - mirrored.depth.data[2 * i]) > 1e-4f;
+    }
+    EXPECT(hits > 100 && off <= 4, "%d of %d pixels differ", off, hits); /* rays that graze an edge */
+    free_view(&mirrored);
+    free_view(&turned);
+    plx_scene_free(scene);
+}
+
+/* The sides of the box of all first hits, over many views. */
+static void measure_box(const plx_training_set *set, int item, int variants, double side[3]) {
+    plx_sample_options options = plain_options();
+    double low[3] = {9, 9, 9}, high[3] = {-9, -9, -9};
+    options.item = item;
+    options.variants = variants;
+    options.size = 64;
+    options.targets = 12;
+    options.samples = 1;
+    plx_views views;
+    if (plx_training_sample(set, &options, &views, NULL)) return;
+    for (int k = 0; k < views.count; k++)
+        for (int i = 0; i < 64 * 64; i++) {
+            float o[3], d[3], t = views.views[k].depth.data[2 * i];
+            plx_camera_ray(&views.views[k].camera, (float)(i % 64) + 0.5f, (float)(i / 64) + 0.5f, o, d);
+            for (int c = 0; c < 3 && t > 0; c++) {
+                low[c] = fmin(low[c], (double)(o[c] + t * d[c]));
+                high[c] = fmax(high[c], (double)(o[c] + t * d[c]));
+            }
+        }
+    plx_views_free(&views);
+    for (int c = 0; c < 3; c++) side[c] = high[c] - low[c];
+}
+
+/* A variant's box is the object's own, scaled by the variant's factors and brought back to the diagonal 1. */
+TEST(training, variants_are_scaled) {
+    plx_catalogue catalogue;
+    plx_training_set *set = open_small(&catalogue);
+    REQUIRE(set, "no set");
+    int scaled = 0;
+    for (int item = 0; item < 4; item++) {
+        plx_sample_options options = plain_options();
+        options.item = item;
+        plx_views views;
+        int index;
+        REQUIRE(plx_training_sample(set, &options, &views, &index) == 0, "%s", plx_error());
+        plx_views_free(&views);
+        double plain[3] = {0}, side[3] = {0}, best = 1, diagonal = 0;
+        measure_box(set, item, 1, plain);
+        measure_box(set, item, 8, side);
+        for (int variant = 0; variant < 8; variant++) {
+            float scale[3];
+            double wanted[3], n = 0, worst = 0;
+            plx_object_scale(plx_training_set_object(set, index), variant, scale);
+            for (int c = 0; c < 3; c++) wanted[c] = plain[c] * (double)scale[c], n += wanted[c] * wanted[c];
+            for (int c = 0; c < 3; c++) worst = fmax(worst, fabs(wanted[c] / sqrt(n) - side[c]));
+            if (worst < best) best = worst, scaled += variant > 0;
+        }
+        for (int c = 0; c < 3; c++) diagonal += side[c] * side[c];
+        /* Sides are found within a pixel at either end: 0.02 each. */
+        EXPECT(best < 0.05, "item %d: %g %g %g is no variant's box", item, side[0], side[1], side[2]);
+        EXPECT(fabs(sqrt(diagonal) - 1) < 0.05, "item %d: diagonal %g", item, sqrt(diagonal));
+        double change = 0;
+        for (int c = 0; c < 3; c++) change = fmax(change, fabs(plain[c] - side[c]));
+        scaled += 100 * (change > 0.06);
+    }
+    EXPECT(scaled >= 200, "variants do not differ from the object"); /* 7 of 8 are scaled */
     plx_training_set_free(set);
     plx_catalogue_free(&catalogue);
 }
@@ -533,6 +632,55 @@ TEST(training, framing_and_gaps) {
     }
     EXPECT(least < 0.55f && most > 0.8f, "coverage from %g to %g", (double)least, (double)most);
     EXPECT(far * 2 == total, "%d of %d targets are far", far, total); /* exactly: they take turns */
+    plx_training_set_free(set);
+    plx_catalogue_free(&catalogue);
+}
+
+/* With every augmentation on, the input's depth gives world points that each target must show: inside its silhouette and not
+ * in front of its first surface. */
+TEST(training, points_agree_between_views) {
+    plx_catalogue catalogue;
+    plx_training_set *set = open_small(&catalogue);
+    REQUIRE(set, "no set");
+    plx_sample_options options = plx_sample_options_default();
+    options.size = 48;
+    for (options.item = 0; options.item < 12; options.item++) {
+        plx_views views;
+        REQUIRE(plx_training_sample(set, &options, &views, NULL) == 0, "%s", plx_error());
+        const plx_view *input = &views.views[0];
+        int points = 0, outside = 0, before = 0;
+        for (int i = 0; i < 48 * 48; i++) {
+            float o[3], d[3], p[3], x, y, z;
+            if (!(input->depth.data[2 * i] > 0)) continue;
+            plx_camera_ray(&input->camera, (float)(i % 48) + 0.5f, (float)(i / 48) + 0.5f, o, d);
+            for (int c = 0; c < 3; c++) p[c] = o[c] + input->depth.data[2 * i] * d[c];
+            for (int k = 1; k < views.count; k++) {
+                const plx_view *view = &views.views[k];
+                float eye[3], distance = 0, least = 0;
+                bool inside = false;
+                plx_camera_position(&view->camera, eye);
+                for (int c = 0; c < 3; c++) distance += (p[c] - eye[c]) * (p[c] - eye[c]);
+                plx_camera_project(&view->camera, p, &x, &y, &z);
+                for (int row = (int)y - 1; row <= (int)y + 1; row++) /* the pixel or a neighbour */
+                    for (int column = (int)x - 1; column <= (int)x + 1; column++) {
+                        float first = view->depth.data[2 * (row * 48 + column)];
+                        inside = inside || view->colour.data[4 * (row * 48 + column) + 3] > 0;
+                        if (first > 0 && (least == 0 || first < least)) least = first;
+                    }
+                points++;
+                outside += !inside;
+                before +=
+                    least > 0 && sqrtf(distance) < least - 0.02f; /* a pixel is 0.03 wide at the object */
+            }
+        }
+        EXPECT(points > 500, "%d points", points);
+        EXPECT(outside == 0, "item %d: %d of %d points are outside a silhouette", options.item, outside,
+               points);
+        /* On surfaces seen edge-on the depth changes by more than 0.02 within a pixel. */
+        EXPECT(before * 50 < points, "item %d: %d of %d points are before the first surface", options.item,
+               before, points);
+        plx_views_free(&views);
+    }
     plx_training_set_free(set);
     plx_catalogue_free(&catalogue);
 }
