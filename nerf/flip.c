@@ -98,8 +98,8 @@ static kernel sensitivity_kernel(double a1, double b1, double a2, double b2) {
     return k;
 }
 
-/* First (edges) or second (points) derivative along x of a Gaussian; its positive part sums to 1, its negative
- * part to -1. */
+/* First (edges) or second (points) derivative along x of a Gaussian; its positive part sums to 1, its
+ * negative part to -1. */
 static kernel feature_kernel(bool point) {
     kernel k = {.radius = FEATURE_RADIUS};
     double s = 0.5 * FEATURE_WIDTH * PIXELS_PER_DEGREE, positive = 0, negative = 0;

@@ -11,9 +11,6 @@ enum {
     SLICE = PLX_GRID * PLX_GRID,
 };
 
-/* A diameter (1 by default) of this density has an opacity of 1 %, and a cell 1/64 of that. */
-static const float empty_below = 0.01f;
-
 /* The grid's `SLICES` slices from `first`: the largest density seen in each cell, against the threshold. */
 static void test_slices(plx_field *field, int first, unsigned char *occupied) {
     plx_arena *arena = plx_tape_arena(field->tape);
@@ -38,7 +35,7 @@ static void test_slices(plx_field *field, int first, unsigned char *occupied) {
     for (int i = 0; i < count; i += POINTS) {
         float most = 0;
         for (int k = 0; k < POINTS; k++) most = fmaxf(most, values->data[4 * (size_t)(i + k)]);
-        occupied[first * SLICE + i / POINTS] = most > empty_below / (2 * field->frame.radius);
+        occupied[first * SLICE + i / POINTS] = most > field->empty_below;
     }
     plx_tape_reset(field->tape);
 }
@@ -58,10 +55,7 @@ int plx_field_update_occupancy(plx_field *field) {
         free(scratch);
         return plx_fail(PLX_ERROR_MEMORY, "no memory for an occupancy grid");
     }
-    bool recording = plx_tape_recording(field->tape);
-    plx_tape_set_recording(field->tape, false);
     for (int k = 0; k < PLX_GRID; k += SLICES) test_slices(field, k, scratch);
-    plx_tape_set_recording(field->tape, recording);
     dilate(scratch, field->occupancy, 1);
     dilate(field->occupancy, scratch, PLX_GRID);
     dilate(scratch, field->occupancy, SLICE);

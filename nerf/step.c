@@ -1,5 +1,6 @@
 /* One optimisation step of a field on rays with known colour: what fitting and NGD share. */
 #include "nerf/occupancy.h"
+#include "nerf/tensor/kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -37,10 +38,8 @@ static plx_rays draw_samples(plx_field *field, const plx_ray *rays, int R, const
                                    radius, &coarse_rng);
     plx_rays coarse = plx_sample_stratified(arena, rays, R, options->coarse, &coarse_rng);
     if (!options->fine || !coarse.start[R]) return coarse;
-    plx_tape_set_recording(field->tape, false);
     plx_points points = plx_points_along(arena, rays, coarse, 1, (const int[]){0, R}, &field->frame);
     const float *values = plx_field_evaluate(field->tape, &field->operands, points)->data;
-    plx_tape_set_recording(field->tape, true);
     return plx_sample_importance(arena, rays, coarse, values, options->fine, plx_rng_fork(rng, STREAM_FINE));
 }
 
@@ -107,28 +106,90 @@ static void set_decoder_rate(plx_field *field, float rate) {
     }
 }
 
-/* The operands with a decoder that wants no gradient; its tensors are copied into `copies`. */
-static plx_field_operands frozen_decoder(plx_field_operands p, plx_tensor copies[6]) {
-    plx_tensor **weights[6] = {&p.w1, &p.b1, &p.w2, &p.b2, &p.w3, &p.b3};
-    for (int i = 0; i < 6; i++) {
-        copies[i] = **weights[i];
-        copies[i].grad = NULL;
-        *weights[i] = &copies[i];
-    }
-    return p;
+/* ---- gradient: the kernels without the tape, so that samples behind the surface can be left out between
+ * forward and backward ------------------------------------------------------------------------------- */
+
+/* Less light than this reaches a sample that is left out, and its gradient is that much smaller. */
+static const double unseen_below = 1e-3;
+
+typedef struct sample_set {
+    plx_rays rays;
+    float *t, *length, *coordinates, *values; /* (S) (S) (S,5) (S,4) */
+    int *start;
+} sample_set;
+
+static sample_set new_set(plx_arena *arena, int R, int *start) {
+    size_t S = (size_t)start[R];
+    sample_set s = {.t = plx_arena_alloc(arena, sizeof(float) * S),
+                    .length = plx_arena_alloc(arena, sizeof(float) * S),
+                    .coordinates = plx_arena_alloc(arena, sizeof(float) * 5 * S),
+                    .values = plx_arena_alloc(arena, sizeof(float) * 4 * S),
+                    .start = start};
+    s.rays = (plx_rays){R, start, s.t, s.length};
+    return s;
 }
 
-static double backward(plx_field *field, int R, const plx_ray *rays, plx_rays samples,
-                       const plx_ray_target *targets, const plx_step_options *options) {
+/* How many of a ray's samples the eye can see: those before the transmittance falls below the limit. */
+static int count_seen(plx_rays rays, int r, const float *values) {
+    double tau = 0, limit = -log(unseen_below);
+    int i = rays.start[r];
+    for (; i < rays.start[r + 1] && tau < limit; i++) tau += (double)values[4 * (size_t)i] * rays.length[i];
+    return i - rays.start[r];
+}
+
+static sample_set seen_samples(plx_arena *arena, plx_rays rays, const float *coordinates,
+                               const float *values) {
+    int *start = plx_arena_alloc(arena, sizeof(int) * ((size_t)rays.R + 1));
+    start[0] = 0;
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < rays.R; r++) start[r + 1] = count_seen(rays, r, values);
+    for (int r = 0; r < rays.R; r++) start[r + 1] += start[r];
+    sample_set out = new_set(arena, rays.R, start);
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < rays.R; r++) {
+        size_t count = (size_t)(start[r + 1] - start[r]), to = (size_t)start[r], from = (size_t)rays.start[r];
+        memcpy(out.t + to, rays.t + from, sizeof(float) * count);
+        memcpy(out.length + to, rays.length + from, sizeof(float) * count);
+        memcpy(out.coordinates + 5 * to, coordinates + 5 * from, sizeof(float) * 5 * count);
+        memcpy(out.values + 4 * to, values + 4 * from, sizeof(float) * 4 * count);
+    }
+    return out;
+}
+
+static plx_field_tensors value_pointers(const plx_field_operands *p) {
+    return (plx_field_tensors){p->xy->data, p->xz->data, p->yz->data, p->w1->data, p->b1->data,
+                               p->w2->data, p->b2->data, p->w3->data, p->b3->data};
+}
+
+static plx_field_tensors gradient_pointers(const plx_field_operands *p, bool decoder) {
+    plx_field_tensors d = {.xy = p->xy->grad, .xz = p->xz->grad, .yz = p->yz->grad};
+    if (!decoder) return d;
+    d.w1 = p->w1->grad, d.b1 = p->b1->grad, d.w2 = p->w2->grad;
+    d.b2 = p->b2->grad, d.w3 = p->w3->grad, d.b3 = p->b3->grad;
+    return d;
+}
+
+/* Adds the loss's gradient to the parameters'; returns the loss. */
+static double add_gradient(plx_field *field, const plx_ray *rays, plx_rays samples,
+                           const plx_ray_target *targets, const plx_step_options *options) {
+    const plx_kernels *kernels = plx_tape_kernels(field->tape);
     plx_arena *arena = plx_tape_arena(field->tape);
-    plx_tensor copies[6];
-    plx_field_operands operands =
-        options->decoder_rate == 0 ? frozen_decoder(field->operands, copies) : field->operands;
+    int R = samples.R;
+    plx_field_tensors p = value_pointers(&field->operands);
+    plx_field_tensors dp = gradient_pointers(&field->operands, options->decoder_rate != 0);
     plx_points points = plx_points_along(arena, rays, samples, 1, (const int[]){0, R}, &field->frame);
-    plx_tensor *values = plx_field_evaluate(field->tape, &operands, points);
-    plx_tensor *out = plx_composite(field->tape, values, samples);
-    double loss = loss_of(R, targets, options->opacity_weight, out->data, out->grad);
-    plx_tape_backward(field->tape, NULL);
+    float *values = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)samples.start[R]);
+    kernels->field_fwd(field->size, &p, points, values);
+
+    sample_set seen = seen_samples(arena, samples, points.coords, values);
+    float *out = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)R);
+    float *dout = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)R);
+    float *dvalues = plx_arena_zalloc(arena, sizeof(float) * 4 * (size_t)seen.start[R]);
+    kernels->composite_fwd(seen.rays, seen.values, out);
+    double loss = loss_of(R, targets, options->opacity_weight, out, dout);
+    kernels->composite_bwd(seen.rays, seen.values, out, dout, dvalues);
+    kernels->field_bwd(field->size, &p, (plx_points){(const int[]){0, seen.start[R]}, seen.coordinates},
+                       dvalues, &dp);
     return loss;
 }
 
@@ -141,14 +202,13 @@ int plx_field_step(plx_field *field, int R, const plx_ray_target *targets, const
     plx_arena *arena = plx_tape_arena(field->tape);
     plx_rng rng = plx_rng_fork((plx_rng){seed, 0}, (uint64_t)field->optimiser.step);
     plx_tape_reset(field->tape);
-    plx_tape_set_recording(field->tape, true);
     plx_params_zero_grad(field->params);
     set_decoder_rate(field, options->decoder_rate);
     const plx_ray *rays = rays_of(arena, R, targets, field->frame.radius);
     plx_rays samples = draw_samples(field, rays, R, options, rng);
     double value;
     if (samples.start[R]) {
-        value = backward(field, R, rays, samples, targets, options);
+        value = add_gradient(field, rays, samples, targets, options);
     } else {
         float *nothing = plx_arena_zalloc(arena, sizeof(float) * 5 * (size_t)R);
         value = loss_of(R, targets, options->opacity_weight, nothing, NULL);

@@ -48,11 +48,18 @@ static int set_number(plx_checkpoint *checkpoint, const char *key, int value) {
     return plx_checkpoint_set(checkpoint, key, text);
 }
 
+static int set_threshold(plx_checkpoint *checkpoint, float value) {
+    char text[32];
+    snprintf(text, sizeof text, "%.9g", (double)value); /* 9 digits hold a float */
+    return plx_checkpoint_set(checkpoint, "empty_below", text);
+}
+
 static int put_metadata(plx_checkpoint *checkpoint, const plx_field *field) {
     int status = plx_checkpoint_set(checkpoint, "format", SCENE_FORMAT);
     if (!status) status = plx_checkpoint_set(checkpoint, "version", SCENE_VERSION);
     if (!status) status = set_number(checkpoint, "frequencies", field->size.F);
     if (!status) status = set_number(checkpoint, "guided", field->size.guided);
+    if (!status) status = set_threshold(checkpoint, field->empty_below);
     for (int i = 0; i < RULES && !status; i++)
         status = plx_checkpoint_set(checkpoint, rules[i][0], rules[i][1]);
     if (status) return status;
@@ -135,6 +142,17 @@ static int get_number(const plx_checkpoint *checkpoint, const char *key, int mos
     return PLX_OK;
 }
 
+static int get_threshold(const plx_checkpoint *checkpoint, float *out, const char *path) {
+    const char *text = plx_checkpoint_get(checkpoint, "empty_below");
+    char *end = NULL;
+    float value = text ? strtof(text, &end) : -1;
+    if (!text || end == text || *end || !(value >= 0 && value < 1e6f))
+        return plx_fail(PLX_ERROR_INPUT, "%s: 'empty_below' is %s, not a density", path,
+                        text ? text : "missing");
+    *out = value;
+    return PLX_OK;
+}
+
 static int plane_size(const plx_checkpoint *checkpoint, const char *name, int rows_columns[2], int *channels,
                       const char *path) {
     int ndim, shape[PLX_MAX_DIMENSIONS];
@@ -198,6 +216,7 @@ int plx_field_load(plx_field **out, const char *path, bool train) {
     if (!status) status = parse_frame(&frame, plx_checkpoint_get(checkpoint, "frame"), path);
     if (!status) status = field_size_of(checkpoint, &size, path);
     if (!status) status = plx_field_create(&field, size, frame, 0, train);
+    if (!status) status = get_threshold(checkpoint, &field->empty_below, path);
     if (!status) status = plx_params_load(field->params, checkpoint, "");
     plx_checkpoint_free(checkpoint);
     if (status) {

@@ -102,12 +102,9 @@ int plx_field_render(plx_field *field, plx_view *view, const plx_render_options 
         plx_image_free(&view->normal);
         return status;
     }
-    bool recording = plx_tape_recording(field->tape);
-    plx_tape_set_recording(field->tape, false);
     for (int first = 0; first < height * width; first += CHUNK) {
         int left = height * width - first;
         render_chunk(field, view, options, first, left < CHUNK ? left : CHUNK);
     }
-    plx_tape_set_recording(field->tape, recording);
     return PLX_OK;
 }
