@@ -1,4 +1,5 @@
-/* Convolution and matrix products by oneDNN 2.6, the only file that includes it.
+/* Convolution and matrix products by oneDNN 2.6, the only file that includes it. 3x3 convolutions that Winograd's way
+ * serves go there: it was measured two to three times faster than oneDNN's direct ones (kernels_winograd.c).
  *
  * The same bits for any number of threads: a primitive works in one thread, on a tile whose size follows from the
  * problem's alone; tiles are shared among threads by one OpenMP loop; partial sums are added in a fixed order.
@@ -7,6 +8,7 @@
 #include "nerf/tensor/gemm.h"
 #include "nerf/tensor/kernels.h"
 #include "nerf/tensor/scratch.h"
+#include "nerf/tensor/winograd.h"
 #include "nerf/core/error.h"
 
 #include <dnnl.h>
@@ -340,8 +342,14 @@ static void conv_bwd(plx_conv_size s, const float *x, const float *w, const floa
         linear_bwd(pixels(s), s.I, s.O, x, w, dy, dx, dw, db);
         return;
     }
-    if (dx) direct_bwd_x(s, w, dy, dx);
-    if (dw) direct_bwd_w(s, x, dy, dw);
+    if (dx && plx_winograd_fits(s))
+        plx_winograd_bwd_x(s, w, dy, dx);
+    else if (dx)
+        direct_bwd_x(s, w, dy, dx);
+    if (dw && plx_winograd_fits_weights(s))
+        plx_winograd_bwd_w(s, x, dy, dw);
+    else if (dw)
+        direct_bwd_w(s, x, dy, dw);
     if (db) sum_rows((size_t)s.N * out_size(s) / (size_t)s.O, s.O, dy, db);
 }
 

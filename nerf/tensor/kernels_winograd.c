@@ -1,0 +1,369 @@
+/* Winograd's convolution F(4x4,3x3) (Lavin & Gray 2016) on nhwc.
+ *
+ * With U = G w G^T and X = B^T x B for a tile of 6x6 inputs, the 4x4 outputs are A^T (sum_i U X) A: sums over channels
+ * are 36 matrix products, one for each element k of 6x6. Gradients of inputs are the same convolution with the
+ * weights turned and their channels exchanged. Gradients of weights: with Y = A dy A^T, dU = sum_tiles Y X and
+ * dw = G^T dU G.
+ *
+ * Outputs: a thread takes a block of tiles through transforms and products inside its own cache. Weight gradients: all
+ * tiles of a chunk are transformed, then a thread takes a block of channels through sums over tiles and the
+ * transform. Blocks and chunks follow from the problem's size, and no sum is split among threads. */
+#include "nerf/tensor/winograd.h"
+#include "nerf/tensor/denormals.h"
+#include "nerf/tensor/scratch.h"
+#include "nerf/tensor/winograd_transforms.h"
+
+typedef plx_f16 v16;
+
+enum {
+    PANEL = 32,           /* outputs of a product's inner block */
+    ROWS = 8,             /* rows of it */
+    TILES = 16,           /* of a thread's block, at most */
+    OUT = 16,             /* output channels of a block of weight gradients */
+    CACHED = 1 << 20,     /* bytes; larger arrays are written past the cache */
+    CHUNK_BYTES = 8 << 20 /* of transformed tiles, in weight gradients */
+};
+
+static inline void stream(float *p, v16 v, bool past_cache) {
+#ifdef __AVX512F__
+    if (past_cache) {
+        _mm512_stream_ps(p, (__m512)v);
+        return;
+    }
+#endif
+    (void)past_cache;
+    plx_store(p, v);
+}
+
+static inline void stream_end(void) {
+#ifdef __AVX512F__
+    _mm_sfence();
+#endif
+}
+
+/* ---- the products' inner blocks ----------------------------------------------------------------------------- */
+
+/* C (8,32) = A (8,K) B (K,32) */
+static inline void product_block(int K, const float *A, size_t lda, const float *B, float *C, size_t ldc) {
+    v16 c0[ROWS] = {0}, c1[ROWS] = {0};
+    for (int k = 0; k < K; k++) {
+        const v16 b0 = plx_load(B + (size_t)k * PANEL), b1 = plx_load(B + (size_t)k * PANEL + 16);
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS; r++) {
+            const v16 a = plx_splat(A[(size_t)r * lda + (size_t)k]);
+            c0[r] += a * b0;
+            c1[r] += a * b1;
+        }
+    }
+    for (int r = 0; r < ROWS; r++) {
+        plx_store(C + (size_t)r * ldc, c0[r]);
+        plx_store(C + (size_t)r * ldc + 16, c1[r]);
+    }
+}
+
+/* C (8,32) = A^T B over T tiles, A's rows OUT apart and B's PANEL apart */
+static inline void outer_block(size_t T, const float *A, const float *B, float *C) {
+    v16 c0[ROWS] = {0}, c1[ROWS] = {0};
+    for (size_t t = 0; t < T; t++) {
+        const v16 b0 = plx_load(B + t * PANEL), b1 = plx_load(B + t * PANEL + 16);
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS; r++) {
+            const v16 a = plx_splat(A[t * OUT + (size_t)r]);
+            c0[r] += a * b0;
+            c1[r] += a * b1;
+        }
+    }
+    for (int r = 0; r < ROWS; r++) {
+        plx_store(C + (size_t)r * PANEL, c0[r]);
+        plx_store(C + (size_t)r * PANEL + 16, c1[r]);
+    }
+}
+
+/* ---- tiles -------------------------------------------------------------------------------------------------- */
+
+typedef struct image {
+    int N, H, W;
+    size_t across, down, tiles; /* tiles of a row, rows of tiles, of all samples */
+} image;
+
+typedef struct tile {
+    int n, y, x; /* sample; top left output pixel */
+} tile;
+
+static image image_of(plx_conv_size s) {
+    image m = {s.N, s.H, s.W, (size_t)(s.W + 3) / 4, (size_t)(s.H + 3) / 4, 0};
+    m.tiles = (size_t)s.N * m.across * m.down;
+    return m;
+}
+
+static tile tile_at(image m, size_t t) {
+    return (tile){(int)(t / (m.across * m.down)), 4 * (int)(t / m.across % m.down), 4 * (int)(t % m.across)};
+}
+
+/* Where the pixels of a tile are: 6x6 inputs (from = -1) or 4x4 outputs (from = 0). Pixels outside the image are read
+ * as zeros: their mask makes every channel the first of `zeros`. */
+typedef struct window {
+    const float *pixel[36];
+    size_t mask[36];
+} window;
+
+static void place_window(window *p, image m, tile t, int from, int size, const float *data, int C) {
+    static const float zeros[16] = {0};
+    for (int r = 0; r < size; r++)
+        for (int c = 0; c < size; c++) {
+            const int y = t.y + from + r, x = t.x + from + c;
+            const bool inside = y >= 0 && y < m.H && x >= 0 && x < m.W;
+            p->pixel[r * size + c] = inside ? data + (((size_t)t.n * m.H + y) * m.W + x) * (size_t)C : zeros;
+            p->mask[r * size + c] = inside ? ~(size_t)0 : 0;
+        }
+}
+
+static inline v16 window_load(const window *p, int k, int channel) {
+    return plx_load(p->pixel[k] + ((size_t)channel & p->mask[k]));
+}
+
+/* X (36,...) of one tile, elements k `stride` apart, channel c at to[c]. */
+static void transform_input(image m, size_t t, const float *x, int C, float *to, size_t stride) {
+    window p;
+    place_window(&p, m, tile_at(m, t), -1, 6, x, C);
+    for (int c = 0; c < C; c += 16) {
+#define LOAD(k) window_load(&p, k, c)
+#define STORE(k, v) plx_store(to + (size_t)(k)*stride + c, v)
+        PLX_WINO_2D(plx_wino_input, 6, 6, LOAD, STORE);
+#undef LOAD
+#undef STORE
+    }
+}
+
+/* y = A^T Y A + b, or y += it. */
+static void transform_output(image m, size_t t, const float *Y, size_t stride, const float *b, bool adds,
+                             float *y, int C) {
+    const tile p = tile_at(m, t);
+    const int rows = m.H - p.y < 4 ? m.H - p.y : 4, columns = m.W - p.x < 4 ? m.W - p.x : 4;
+    float *corner = y + (((size_t)p.n * m.H + p.y) * m.W + p.x) * (size_t)C;
+    for (int o = 0; o < C; o += 16) {
+        v16 out[16];
+#define LOAD(k) plx_load(Y + (size_t)(k)*stride + o)
+#define STORE(k, v) out[k] = v
+        PLX_WINO_2D(plx_wino_output, 6, 4, LOAD, STORE);
+#undef LOAD
+#undef STORE
+        const v16 bias = b ? plx_load(b + o) : (v16){0};
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < columns; c++) {
+                float *at = corner + ((size_t)r * m.W + c) * (size_t)C + o;
+                plx_store(at, (adds ? plx_load(at) : bias) + out[4 * r + c]);
+            }
+    }
+}
+
+/* ---- outputs and input gradients ---------------------------------------------------------------------------- */
+
+/* U as panels (36, O/32, I, 32), in the order of reading. */
+static inline float *panel_at(float *U, plx_conv_size s, int k, int o, int i) {
+    return U + (((size_t)k * (s.O / PANEL) + o / PANEL) * (size_t)s.I + i) * PANEL + o % PANEL;
+}
+
+/* Rows i and i + step exchange their blocks of `step` lanes off the diagonal. */
+#define EXCHANGE(v, step, low, high)                              \
+    for (int i_ = 0; i_ < 16; i_++) {                             \
+        if (i_ & (step)) continue;                                \
+        const v16 a_ = (v)[i_], b_ = (v)[i_ + (step)];            \
+        (v)[i_] = __builtin_shufflevector(a_, b_, low);           \
+        (v)[i_ + (step)] = __builtin_shufflevector(a_, b_, high); \
+    }
+#define LOW1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define HIGH1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+#define LOW2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define HIGH2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define LOW4 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define HIGH4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define LOW8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define HIGH8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+
+/* v (16,16) transposed */
+static inline void transpose16(v16 *v) {
+    EXCHANGE(v, 1, LOW1, HIGH1)
+    EXCHANGE(v, 2, LOW2, HIGH2)
+    EXCHANGE(v, 4, LOW4, HIGH4)
+    EXCHANGE(v, 8, LOW8, HIGH8)
+}
+
+/* w (O,3,3,I) -> U. Inside a parallel region. */
+static void transform_weights(plx_conv_size s, const float *w, float *U, bool past_cache) {
+    const size_t step = (size_t)s.I * (size_t)s.O;
+#pragma omp for collapse(2) schedule(static)
+    for (int o = 0; o < s.O; o += 16)
+        for (int i = 0; i < s.I; i += 16) {
+            v16 taps[9][16]; /* [tap][i] over 16 o */
+            for (int k = 0; k < 9; k++) {
+                for (int r = 0; r < 16; r++)
+                    taps[k][r] = plx_load(w + ((size_t)(o + r) * 9 + (size_t)k) * (size_t)s.I + i);
+                transpose16(taps[k]);
+            }
+            for (int r = 0; r < 16; r++) {
+                float *to = panel_at(U, s, 0, o, i + r);
+#define LOAD(k) taps[k][r]
+#define STORE(k, v) stream(to + (size_t)(k)*step, v, past_cache)
+                PLX_WINO_2D(plx_wino_weight, 3, 6, LOAD, STORE);
+#undef LOAD
+#undef STORE
+            }
+        }
+    stream_end();
+}
+
+/* The same for the input gradients' convolution: s.I output gradients (w's O) to s.O inputs (w's I), taps turned. */
+static void transform_turned_weights(plx_conv_size s, const float *w, float *U, bool past_cache) {
+    const size_t step = (size_t)s.I * (size_t)s.O;
+#pragma omp for schedule(static)
+    for (int i = 0; i < s.I; i++)
+        for (int o = 0; o < s.O; o += 16) {
+            const float *from = w + (size_t)i * 9 * (size_t)s.O + o;
+            float *to = panel_at(U, s, 0, o, i);
+#define LOAD(k) plx_load(from + (size_t)(8 - (k)) * (size_t)s.O)
+#define STORE(k, v) stream(to + (size_t)(k)*step, v, past_cache)
+            PLX_WINO_2D(plx_wino_weight, 3, 6, LOAD, STORE);
+#undef LOAD
+#undef STORE
+        }
+    stream_end();
+}
+
+/* Tiles begin .. end-1 (16 at most) through both transforms and the 36 products. Rows up to whole blocks of 8 are
+ * computed from whatever is there, and not used. */
+static void convolve_tiles(plx_conv_size s, image m, size_t begin, size_t end, const float *x, const float *U,
+                           const float *b, bool adds, float *y) {
+    /* 16 floats more keep the 36 parts off the same cache sets */
+    const size_t I = (size_t)s.I, O = (size_t)s.O, sx = TILES * I + 16, sy = TILES * O + 16;
+    float *X = plx_scratch(PLX_SCRATCH_WORKER, 36 * (sx + sy)), *Y = X + 36 * sx;
+    for (size_t t = begin; t < end; t++) transform_input(m, t, x, s.I, X + (t - begin) * I, sx);
+    for (size_t k = 0; k < 36; k++)
+        for (size_t o = 0; o < O; o += PANEL)
+            for (size_t row = 0; row < end - begin; row += ROWS)
+                product_block(s.I, X + k * sx + row * I, I, U + (k * O + o) * I, Y + k * sy + row * O + o, O);
+    for (size_t t = begin; t < end; t++) transform_output(m, t, Y + (t - begin) * O, sy, b, adds, y, s.O);
+}
+
+static void convolve(plx_conv_size s, bool turned, const float *x, const float *w, const float *b, bool adds,
+                     float *y) {
+    const image m = image_of(s);
+    const size_t weights = 36 * (size_t)s.I * (size_t)s.O, block = m.tiles >= 2 * TILES ? TILES : TILES / 2;
+    float *U = plx_scratch(PLX_SCRATCH_CALL, weights);
+#pragma omp parallel
+    {
+        plx_flush_denormals();
+        if (turned)
+            transform_turned_weights(s, w, U, weights * sizeof *U > CACHED);
+        else
+            transform_weights(s, w, U, weights * sizeof *U > CACHED);
+#pragma omp for schedule(dynamic, 1)
+        for (size_t t = 0; t < m.tiles; t += block)
+            convolve_tiles(s, m, t, t + block < m.tiles ? t + block : m.tiles, x, U, b, adds, y);
+    }
+}
+
+bool plx_winograd_fits(plx_conv_size s) {
+    return s.K == 3 && s.stride == 1 && s.I % PANEL == 0 && s.O % PANEL == 0 && s.H >= 8 && s.W >= 8;
+}
+
+void plx_winograd_fwd(plx_conv_size s, const float *x, const float *w, const float *b, float *y) {
+    convolve(s, false, x, w, b, false, y);
+}
+
+void plx_winograd_bwd_x(plx_conv_size s, const float *w, const float *dy, float *dx) {
+    const int I = s.I;
+    s.I = s.O;
+    s.O = I;
+    convolve(s, true, dy, w, NULL, true, dx);
+}
+
+/* ---- weight gradients --------------------------------------------------------------------------------------- */
+
+/* The transformed tiles of a chunk: X (I/32, 36, T, 32) and Y (O/16, 36, T, 16), parts a little apart for the cache. */
+typedef struct chunk {
+    size_t begin, end;
+    size_t sx, sy; /* floats between elements k */
+    float *X, *Y;
+    bool past_cache;
+} chunk;
+
+static void transform_chunk(plx_conv_size s, image m, const chunk *q, const float *x, const float *dy) {
+#pragma omp for schedule(static) nowait
+    for (size_t t = q->begin; t < q->end; t++) {
+        window p;
+        place_window(&p, m, tile_at(m, t), -1, 6, x, s.I);
+        for (int i = 0; i < s.I; i += 16) {
+            float *to =
+                q->X + (size_t)(i / PANEL) * 36 * q->sx + (t - q->begin) * PANEL + (size_t)(i % PANEL);
+#define LOAD(k) window_load(&p, k, i)
+#define STORE(k, v) stream(to + (size_t)(k)*q->sx, v, q->past_cache)
+            PLX_WINO_2D(plx_wino_input, 6, 6, LOAD, STORE);
+#undef LOAD
+#undef STORE
+        }
+    }
+#pragma omp for schedule(static) nowait
+    for (size_t t = q->begin; t < q->end; t++) {
+        window p;
+        place_window(&p, m, tile_at(m, t), 0, 4, dy, s.O);
+        for (int o = 0; o < s.O; o += OUT) {
+            float *to = q->Y + (size_t)(o / OUT) * 36 * q->sy + (t - q->begin) * OUT;
+#define LOAD(k) window_load(&p, k, o)
+#define STORE(k, v) stream(to + (size_t)(k)*q->sy, v, q->past_cache)
+            PLX_WINO_2D(plx_wino_output_gradient, 4, 6, LOAD, STORE);
+#undef LOAD
+#undef STORE
+        }
+    }
+    stream_end();
+#pragma omp barrier
+}
+
+/* dw += G^T (Y^T X) G for 16 output and 32 input channels. */
+static void add_weight_block(plx_conv_size s, const chunk *q, int o, int i, float *dw) {
+    enum { STRIDE = OUT * PANEL + 16 };
+    const float *X = q->X + (size_t)(i / PANEL) * 36 * q->sx, *Y = q->Y + (size_t)(o / OUT) * 36 * q->sy;
+    float *dU = plx_scratch(PLX_SCRATCH_WORKER, 36 * STRIDE);
+    for (size_t k = 0; k < 36; k++)
+        for (size_t r = 0; r < OUT; r += ROWS)
+            outer_block(q->end - q->begin, Y + k * q->sy + r, X + k * q->sx, dU + k * STRIDE + r * PANEL);
+    for (int r = 0; r < OUT; r++)
+        for (int c = 0; c < PANEL; c += 16) {
+            const float *from = dU + (size_t)(r * PANEL + c);
+            float *to = dw + (size_t)(o + r) * 9 * (size_t)s.I + i + c;
+#define LOAD(k) plx_load(from + (size_t)(k)*STRIDE)
+#define STORE(k, v)                             \
+    float *at = to + (size_t)(k) * (size_t)s.I; \
+    plx_store(at, plx_load(at) + v)
+            PLX_WINO_2D(plx_wino_weight_gradient, 6, 3, LOAD, STORE);
+#undef LOAD
+#undef STORE
+        }
+}
+
+bool plx_winograd_fits_weights(plx_conv_size s) {
+    return s.K == 3 && s.stride == 1 && s.I % PANEL == 0 && s.O % PANEL == 0 && s.H >= 4 && s.W >= 4;
+}
+
+void plx_winograd_bwd_w(plx_conv_size s, const float *x, const float *dy, float *dw) {
+    const image m = image_of(s);
+    const size_t tile_bytes = 36 * sizeof(float) * (size_t)(s.I + s.O);
+    const size_t chunks = (m.tiles * tile_bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+    const size_t T = (m.tiles + chunks - 1) / chunks;
+    chunk q = {.sx = T * PANEL + 80, .sy = T * OUT + 80, .past_cache = T * tile_bytes > CACHED};
+    const size_t sizes[2] = {(size_t)(s.I / PANEL) * 36 * q.sx, (size_t)(s.O / OUT) * 36 * q.sy};
+    q.X = plx_scratch(PLX_SCRATCH_CALL, sizes[0] + sizes[1]);
+    q.Y = q.X + sizes[0];
+#pragma omp parallel firstprivate(q)
+    {
+        plx_flush_denormals();
+        for (q.begin = 0; q.begin < m.tiles; q.begin += T) {
+            q.end = q.begin + T < m.tiles ? q.begin + T : m.tiles;
+            transform_chunk(s, m, &q, x, dy);
+#pragma omp for collapse(2) schedule(dynamic, 2)
+            for (int i = 0; i < s.I; i += PANEL)
+                for (int o = 0; o < s.O; o += OUT) add_weight_block(s, &q, o, i, dw);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+/* The field's kernels of table `cpu` against `ref`. */
+#include "tests/kernel_check.h"
+#include "nerf/core/rng.h"
+
+TESTED(field_fwd)
+TESTED(field_bwd)
+
+typedef struct field_case {
+    plx_field_size size;
+    int start[4]; /* of up to 3 objects' points, and their end */
+} field_case;
+
+static const field_case fields[] = {
+    {{.N = 1, .C = 16, .F = 0, .H = 16, .guided = 0, .xy = {3, 5}, .xz = {4, 2}, .yz = {1, 7}}, {0, 1}},
+    {{.N = 3, .C = 16, .F = 4, .H = 64, .guided = 1, .xy = {8, 9}, .xz = {5, 6}, .yz = {7, 4}},
+     {0, 37, 37, 700}},
+    {{.N = 2, .C = 32, .F = 2, .H = 32, .guided = 0, .xy = {6, 6}, .xz = {6, 6}, .yz = {6, 6}},
+     {0, 130, 259}},
+};
+
+/* The tensors of a field, in the order of plx_field_tensors: their sizes. */
+static void sizes_of(plx_field_size s, size_t size[9]) {
+    const size_t I = (size_t)plx_field_inputs(s), O = (size_t)plx_field_outputs(s), H = (size_t)s.H,
+                 C = (size_t)s.C;
+    const size_t all[9] = {(size_t)(s.N * s.xy[0] * s.xy[1] * plx_field_xy_channels(s)),
+                           (size_t)(s.N * s.xz[0] * s.xz[1]) * C,
+                           (size_t)(s.N * s.yz[0] * s.yz[1]) * C,
+                           H * I,
+                           H,
+                           H * H,
+                           H,
+                           O * H,
+                           O};
+    memcpy(size, all, sizeof all);
+}
+
+static plx_field_tensors make_tensors(plx_field_size s, unsigned stream, float scale) {
+    size_t size[9];
+    float *data[9];
+    sizes_of(s, size);
+    for (unsigned k = 0; k < 9; k++) {
+        data[k] = array(size[k], stream + k);
+        for (size_t i = 0; i < size[k]; i++) data[k][i] *= scale;
+    }
+    return (plx_field_tensors){data[0], data[1], data[2], data[3], data[4],
+                               data[5], data[6], data[7], data[8]};
+}
+
+TEST(kernels, field) {
+    for (size_t c = 0; c < sizeof fields / sizeof *fields; c++) {
+        const plx_field_size s = fields[c].size;
+        const size_t M = (size_t)fields[c].start[s.N];
+        float *coords = array(5 * M, 1);
+        /* Inside and outside [-1,1]. */
+        for (size_t i = 0; i < 5 * M; i++) coords[i] *= 0.7f;
+        const plx_points points = {fields[c].start, coords};
+        const plx_field_tensors p = make_tensors(s, 10, 0.3f);
+        const float *dvalues = array(4 * M, 2);
+        float *values[2];
+        plx_field_tensors d[2];
+        for (int out = 0; out < 2; out++) {
+            const plx_kernels *k = table(out ? "cpu" : "ref");
+            values[out] = array(4 * M, 3);
+            d[out] = make_tensors(s, 20, 1);
+            k->field_fwd(s, &p, points, values[out]);
+            k->field_bwd(s, &p, points, dvalues, &d[out]);
+        }
+        /* three layers of float sums and an exponential whose argument is of order 3 */
+        expect_close("field values", values[1], values[0], 4 * M, 2e-5);
+        size_t size[9];
+        sizes_of(s, size);
+        static const char *const names[9] = {"d xy", "d xz", "d yz", "d w1", "d b1",
+                                             "d w2", "d b2", "d w3", "d b3"};
+        float *const *seen = (float *const *)&d[1], *const *ref = (float *const *)&d[0];
+        for (int k = 0; k < 9; k++) expect_close(names[k], seen[k], ref[k], size[k], 5e-5);
+        free_arrays();
+    }
+}
+
+TESTED(composite_fwd)
+TESTED(composite_bwd)
+TESTED(first_hit_fwd)
+TESTED(first_hit_bwd)
+
+TEST(kernels, rays) {
+    enum { R = 77 };
+    int start[R + 1] = {0}, slab[R];
+    for (int r = 0; r < R; r++) {
+        const int samples = r % 5 == 4 ? 0 : r % 13 + 1; /* some rays have none */
+        start[r + 1] = start[r] + samples;
+        slab[r] = samples > 2 ? r % 3 : 0;
+    }
+    const size_t S = (size_t)start[R];
+    float *t = array(S, 1), *length = array(S, 2), *values = array(4 * S, 3);
+    for (size_t i = 0; i < S; i++) {
+        t[i] = 1 + 0.01f * (float)i;
+        length[i] = 0.02f + 0.05f * fabsf(length[i]);
+        for (size_t c = 0; c < 4; c++)
+            values[4 * i + c] = c ? 0.5f + 0.1f * values[4 * i + c] : expf(2 * values[4 * i]);
+    }
+    const float *colour = array(3 * R, 4), *dout = array(5 * R, 5);
+    const plx_rays rays = {R, start, t, length};
+    float *out[2], *dvalues[2], *hit[2], *dhit[2];
+    for (int k = 0; k < 2; k++) {
+        const plx_kernels *kernels = table(k ? "cpu" : "ref");
+        out[k] = array(5 * R, 6), dvalues[k] = array(4 * S, 7), hit[k] = array(2 * R, 8),
+        dhit[k] = array(4 * S, 9);
+        kernels->composite_fwd(rays, values, out[k]);
+        kernels->composite_bwd(rays, values, out[0], dout, dvalues[k]);
+        kernels->first_hit_fwd(rays, slab, colour, values, hit[k]);
+        kernels->first_hit_bwd(rays, slab, colour, values, dout, dhit[k]);
+    }
+    /* a few dozen float operations */
+    expect_close("composite", out[1], out[0], 5 * R, 1e-5);
+    expect_close("composite dvalues", dvalues[1], dvalues[0], 4 * S, 1e-5);
+    expect_close("first hit", hit[1], hit[0], 2 * R, 1e-5);
+    expect_close("first hit dvalues", dhit[1], dhit[0], 4 * S, 1e-5);
+    free_arrays();
+}
