@@ -70,9 +70,10 @@ deps deps-lint deps-data:
 submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # ---- tests and lint -------------------------------------------------------------------------------------------------
+# OMP_WAIT_POLICY: threads that wait at a barrier sleep, or a busy machine takes many times as long.
 test: deps
 	+@$(submake) $(build)/run_tests $(program)
-	@LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
+	@OMP_WAIT_POLICY=passive LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
 
 lint: deps-lint
 	@clang-format --dry-run -Werror $(wildcard $(foreach d,nerf nerf/core nerf/tensor diffusion render datasets tools tests \

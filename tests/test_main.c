@@ -2,6 +2,7 @@
 #include "tests/test.h"
 
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,6 +86,18 @@ static int wanted(const test *t, int count, char **words) {
     return count == 0;
 }
 
+/* Of all threads and of the programs that were run. */
+static double processor_seconds(void) {
+    double seconds = 0;
+    for (int who = 0; who < 2; who++) {
+        struct rusage use;
+        getrusage(who ? RUSAGE_CHILDREN : RUSAGE_SELF, &use);
+        seconds += (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec);
+        seconds += 1e-6 * (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
+    }
+    return seconds;
+}
+
 int main(int count, char **words) {
     /* The program stands beside the test runner. */
     const char *slash = strrchr(words[0], '/');
@@ -97,10 +110,14 @@ int main(int count, char **words) {
         if (!wanted(&tests[i], count - 1, words + 1)) continue;
         failures_here = 0;
         skip_reason = NULL;
+        double before = processor_seconds();
         tests[i].fn();
+        double seconds = processor_seconds() - before;
         const char *word = failures_here ? "FAILED" : skip_reason ? "skipped" : "ok";
-        printf("%-8s %s.%s%s%s\n", word, tests[i].group, tests[i].name, skip_reason ? ": " : "",
+        printf("%-8s %s.%s%s%s", word, tests[i].group, tests[i].name, skip_reason ? ": " : "",
                skip_reason ? skip_reason : "");
+        if (seconds > 1) printf(" (%.1f s of processor time)", seconds);
+        printf("\n");
         if (failures_here)
             failed++;
         else if (skip_reason)

@@ -5,7 +5,11 @@
 
 #include <stddef.h>
 
-enum { PLX_SCRATCH_CALL, PLX_SCRATCH_WORKER, PLX_SCRATCH_SLOTS }; /* the caller's shared block; a worker's own */
+enum {
+    PLX_SCRATCH_CALL,
+    PLX_SCRATCH_WORKER,
+    PLX_SCRATCH_SLOTS
+}; /* the caller's shared block; a worker's own */
 
 float *plx_scratch(int slot, size_t floats); /* aligned to 64 bytes, uninitialised; aborts without memory */
 size_t plx_scratch_grown(void);              /* how often any block has grown, over all threads */
