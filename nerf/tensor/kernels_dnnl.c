@@ -332,6 +332,8 @@ static size_t pixels(plx_conv_size s) {
 static void conv_fwd(plx_conv_size s, const float *x, const float *w, const float *b, float *y) {
     if (s.K == 1 && s.stride == 1)
         linear_fwd(pixels(s), s.I, s.O, x, w, b, y);
+    else if (plx_winograd_fits(s))
+        plx_winograd_fwd(s, x, w, b, y);
     else
         direct_fwd(s, x, w, b, y);
 }
@@ -346,7 +348,7 @@ static void conv_bwd(plx_conv_size s, const float *x, const float *w, const floa
         plx_winograd_bwd_x(s, w, dy, dx);
     else if (dx)
         direct_bwd_x(s, w, dy, dx);
-    if (dw && plx_winograd_fits_weights(s))
+    if (dw && plx_winograd_fits(s))
         plx_winograd_bwd_w(s, x, dy, dw);
     else if (dw)
         direct_bwd_w(s, x, dy, dw);

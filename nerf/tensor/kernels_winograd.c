@@ -135,15 +135,15 @@ static void transform_input(image m, size_t t, const float *x, int C, float *to,
     }
 }
 
-/* y = A^T Y A + b, or y += it. */
-static void transform_output(image m, size_t t, const float *Y, size_t stride, const float *b, bool adds,
-                             float *y, int C) {
+/* y = A^T Y A + b, or y += it, for channels begin .. end-1; Y begins with the first of them. */
+static void transform_output(image m, size_t t, const float *Y, size_t stride, int begin, int end,
+                             const float *b, bool adds, float *y, int C) {
     const tile p = tile_at(m, t);
     const int rows = m.H - p.y < 4 ? m.H - p.y : 4, columns = m.W - p.x < 4 ? m.W - p.x : 4;
     float *corner = y + (((size_t)p.n * m.H + p.y) * m.W + p.x) * (size_t)C;
-    for (int o = 0; o < C; o += 16) {
+    for (int o = begin; o < end; o += 16) {
         v16 out[16];
-#define LOAD(k) plx_load(Y + (size_t)(k)*stride + o)
+#define LOAD(k) plx_load(Y + (size_t)(k)*stride + (o - begin))
 #define STORE(k, v) out[k] = v
         PLX_WINO_2D(plx_wino_output, 6, 4, LOAD, STORE);
 #undef LOAD
@@ -230,25 +230,35 @@ static void transform_turned_weights(plx_conv_size s, const float *w, float *U, 
     stream_end();
 }
 
-/* Tiles begin .. end-1 (16 at most) through both transforms and the 36 products. Rows up to whole blocks of 8 are
- * computed from whatever is there, and not used. */
-static void convolve_tiles(plx_conv_size s, image m, size_t begin, size_t end, const float *x, const float *U,
-                           const float *b, bool adds, float *y) {
+/* One thread's part of a convolution: tiles begin .. end-1 (16 at most), output channels first .. last-1. */
+typedef struct part {
+    size_t begin, end;
+    int first, last;
+} part;
+
+/* Through both transforms and the 36 products. Rows up to whole blocks of 8 are computed from whatever is there, and not
+ * used. */
+static void convolve_part(plx_conv_size s, image m, part q, const float *x, const float *U, const float *b,
+                          bool adds, float *y) {
     /* 16 floats more keep the 36 parts off the same cache sets */
-    const size_t I = (size_t)s.I, O = (size_t)s.O, sx = TILES * I + 16, sy = TILES * O + 16;
+    const size_t I = (size_t)s.I, O = (size_t)(q.last - q.first), sx = TILES * I + 16, sy = TILES * O + 16;
     float *X = plx_scratch(PLX_SCRATCH_WORKER, 36 * (sx + sy)), *Y = X + 36 * sx;
-    for (size_t t = begin; t < end; t++) transform_input(m, t, x, s.I, X + (t - begin) * I, sx);
+    for (size_t t = q.begin; t < q.end; t++) transform_input(m, t, x, s.I, X + (t - q.begin) * I, sx);
     for (size_t k = 0; k < 36; k++)
         for (size_t o = 0; o < O; o += PANEL)
-            for (size_t row = 0; row < end - begin; row += ROWS)
-                product_block(s.I, X + k * sx + row * I, I, U + (k * O + o) * I, Y + k * sy + row * O + o, O);
-    for (size_t t = begin; t < end; t++) transform_output(m, t, Y + (t - begin) * O, sy, b, adds, y, s.O);
+            for (size_t row = 0; row < q.end - q.begin; row += ROWS)
+                product_block(s.I, X + k * sx + row * I, I, U + (k * (size_t)s.O + (size_t)q.first + o) * I,
+                              Y + k * sy + row * O + o, O);
+    for (size_t t = q.begin; t < q.end; t++)
+        transform_output(m, t, Y + (t - q.begin) * O, sy, q.first, q.last, b, adds, y, s.O);
 }
 
 static void convolve(plx_conv_size s, bool turned, const float *x, const float *w, const float *b, bool adds,
                      float *y) {
     const image m = image_of(s);
     const size_t weights = 36 * (size_t)s.I * (size_t)s.O, block = m.tiles >= 2 * TILES ? TILES : TILES / 2;
+    /* Few tiles: the output channels are shared too, and the inputs' transform is done again in each part. */
+    const int wide = (s.O / 4 + PANEL - 1) / PANEL * PANEL, width = m.tiles >= 4 * block ? s.O : wide;
     float *U = plx_scratch(PLX_SCRATCH_CALL, weights);
 #pragma omp parallel
     {
@@ -257,14 +267,18 @@ static void convolve(plx_conv_size s, bool turned, const float *x, const float *
             transform_turned_weights(s, w, U, weights * sizeof *U > CACHED);
         else
             transform_weights(s, w, U, weights * sizeof *U > CACHED);
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for collapse(2) schedule(dynamic, 1)
         for (size_t t = 0; t < m.tiles; t += block)
-            convolve_tiles(s, m, t, t + block < m.tiles ? t + block : m.tiles, x, U, b, adds, y);
+            for (int o = 0; o < s.O; o += width) {
+                const part q = {t, t + block < m.tiles ? t + block : m.tiles, o,
+                                o + width < s.O ? o + width : s.O};
+                convolve_part(s, m, q, x, U, b, adds, y);
+            }
     }
 }
 
 bool plx_winograd_fits(plx_conv_size s) {
-    return s.K == 3 && s.stride == 1 && s.I % PANEL == 0 && s.O % PANEL == 0 && s.H >= 8 && s.W >= 8;
+    return s.K == 3 && s.stride == 1 && s.I % PANEL == 0 && s.O % PANEL == 0 && s.H >= 4 && s.W >= 4;
 }
 
 void plx_winograd_fwd(plx_conv_size s, const float *x, const float *w, const float *b, float *y) {
@@ -340,10 +354,6 @@ static void add_weight_block(plx_conv_size s, const chunk *q, int o, int i, floa
 #undef LOAD
 #undef STORE
         }
-}
-
-bool plx_winograd_fits_weights(plx_conv_size s) {
-    return s.K == 3 && s.stride == 1 && s.I % PANEL == 0 && s.O % PANEL == 0 && s.H >= 4 && s.W >= 4;
 }
 
 void plx_winograd_bwd_w(plx_conv_size s, const float *x, const float *dy, float *dw) {

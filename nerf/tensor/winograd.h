@@ -4,10 +4,7 @@
 
 #include "nerf/tensor/kernels.h"
 
-/* Whether it can do this size and is the faster way, for outputs and input gradients, and for weight gradients. */
-bool plx_winograd_fits(plx_conv_size s);
-bool plx_winograd_fits_weights(plx_conv_size s);
-
+bool plx_winograd_fits(plx_conv_size s); /* it can do this size, and is the faster way */
 void plx_winograd_fwd(plx_conv_size s, const float *x, const float *w, const float *b, float *y);
 void plx_winograd_bwd_x(plx_conv_size s, const float *w, const float *dy, float *dx); /* adds into dx */
 void plx_winograd_bwd_w(plx_conv_size s, const float *x, const float *dy, float *dw); /* adds into dw */
