@@ -83,6 +83,9 @@ int plx_field_load(plx_field **out, const char *path, bool train);
 /* What a safetensors file is, one line or more of text (malloc'ed): a scene, a model, or tensors. */
 int plx_weights_describe(char **text, const char *path);
 
+/* The devices (kernel tables) that open in this build: "cpu, ref". Static storage of the thread. */
+const char *plx_device_names(void);
+
 /* The camera the field was made from: true if it has one (not the world frame). */
 bool plx_field_input_camera(const plx_field *field, plx_camera *camera);
 

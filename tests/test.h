@@ -55,5 +55,7 @@ const char *test_directory(void);
 int test_run_parallax(const char *arguments, const char **stderr_text);
 /* The same with its stdout (up to 16 KB, static storage). */
 int test_run_parallax_output(const char *arguments, const char **stdout_text);
+/* Sends it SIGNAL ("INT") after some seconds, and gives its exit status and stderr. */
+int test_signal_parallax(const char *signal, int seconds, const char *arguments, const char **stderr_text);
 
 #endif

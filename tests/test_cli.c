@@ -7,6 +7,7 @@
 #include "nerf/core/file.h"
 #include "nerf/core/image.h"
 #include "render/render.h"
+#include "tests/small_set.h"
 
 static const char *path_of(const char *name) {
     static char path[256];
@@ -62,6 +63,25 @@ TEST(cli, output_that_cannot_be_written_is_a_failure) {
     if (access("/dev/full", W_OK)) SKIP("no /dev/full");
     int code = test_run_parallax_output("--version >/dev/full", &text);
     EXPECT(code == 1, "exit %d", code);
+}
+
+TEST(cli, a_signal_stops_long_work_with_130) {
+    char arguments[2048];
+    const char *text;
+    const char *const signals[] = {"INT", "TERM"};
+    for (int i = 0; i < 2; i++) {
+        /* Far more than a second of work, in small pieces. */
+        snprintf(arguments, sizeof arguments,
+                 "dataset render --quiet --catalogue %s/objects.tsv --data %s --variants 1000 --views 20 "
+                 "--size 64 -o %s",
+                 small_set(), small_set(), path_of(signals[i]));
+        int code, seconds = 1;
+        /* A busy machine may need longer until the program listens: then it dies without a word. */
+        while ((code = test_signal_parallax(signals[i], seconds, arguments, &text)) && !*text && seconds < 32)
+            seconds *= 2;
+        EXPECT(code == 130 && !strcmp(text, "parallax: stopped\n"), "%s: exit %d '%s'", signals[i], code,
+               text);
+    }
 }
 
 TEST(cli, info_on_images) {

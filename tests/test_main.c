@@ -72,6 +72,17 @@ int test_run_parallax_output(const char *arguments, const char **stdout_text) {
     return status;
 }
 
+int test_signal_parallax(const char *signal, int seconds, const char *arguments, const char **stderr_text) {
+    static char text[4096];
+    char command[8192];
+    snprintf(command, sizeof command,
+             "exec timeout --preserve-status -s %s %d %s %s 2>&1 >/dev/null </dev/null", signal, seconds,
+             program, arguments);
+    int status = capture(text, sizeof text, command);
+    if (stderr_text) *stderr_text = text;
+    return status;
+}
+
 static int compare(const void *a, const void *b) {
     const test *x = a, *y = b;
     int order = strcmp(x->group, y->group);

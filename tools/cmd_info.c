@@ -53,6 +53,7 @@ static void print_program(void) {
     printf("parallax   %s, compiled by %s\n", PLX_VERSION, __VERSION__);
     print_processor();
     printf("threads    %d of %ld processors\n", omp_get_max_threads(), sysconf(_SC_NPROCESSORS_ONLN));
+    printf("devices    %s\n", plx_device_names());
     printf("libraries ");
     dl_iterate_phdr(print_library, NULL);
     printf("\n");

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop_signal;
@@ -41,6 +42,12 @@ void plx_progress_start(bool quiet) {
 void plx_progress_end(void) {
     if (line.width) fputc('\n', stderr);
     line.width = 0;
+}
+
+/* Of the terminal: a longer line would wrap, and could not be drawn over. */
+static size_t terminal_columns(void) {
+    struct winsize window;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &window) || window.ws_col < 2 ? 80 : window.ws_col;
 }
 
 /* "1:02:03", "2:03", "0:03". */
@@ -85,6 +92,8 @@ int plx_show_progress(const plx_progress *progress, void *user) {
     char text[256];
     format_line(text, sizeof text, progress, now);
     if (line.terminal) {
+        size_t columns = terminal_columns();
+        if (columns <= strlen(text)) text[columns - 1] = 0;
         int width = (int)strlen(text);
         fprintf(stderr, "\r%s%*s", text, line.width > width ? line.width - width : 0, "");
         line.width = width;
