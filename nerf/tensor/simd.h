@@ -41,7 +41,7 @@ static inline plx_f16 plx_max(plx_f16 a, plx_f16 b) {
 /* e^x, relative error below 3e-7 for |x| <= 87, clamped there: 2^n p(r), r = x - n ln 2, p of degree 6. */
 static inline plx_f16 plx_exp(plx_f16 x) {
     x = plx_max(plx_splat(-87), plx_min(plx_splat(87), x)); /* x last: NaN goes through */
-    const float magic = 12582912.0f; /* 1.5 2^23: adding it rounds to an integer */
+    const float magic = 12582912.0f;                        /* 1.5 2^23: adding it rounds to an integer */
     plx_f16 n = (x * 1.44269504f + magic) - magic;
     plx_f16 r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
     plx_f16 p =
