@@ -2,6 +2,10 @@
  * wanted; and the same bits on 1 and 2 threads. */
 #include "tests/kernel_check.h"
 
+#include "nerf/tensor/ops.h"
+#include "nerf/tensor/scratch.h"
+
+#include <malloc.h>
 #include <omp.h>
 #include <stdint.h>
 
@@ -459,5 +463,46 @@ TEST(kernels, same_bits_on_any_number_of_threads) {
                    "result %d differs between 1 and %d threads", i, t);
     }
     omp_set_num_threads(threads);
+    free_arrays();
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------------- */
+
+/* A small network forward and backward. */
+static void one_step(plx_tape *t, float *const *parameters) {
+    static float image[2 * 16 * 16 * 32], target[2 * 8 * 8 * 32];
+    plx_tape_reset(t);
+    plx_tensor *w3 = plx_tape_input(t, PLX_SHAPE(32, 3, 3, 32), parameters[0], true);
+    plx_tensor *w5 = plx_tape_input(t, PLX_SHAPE(33, 5, 5, 32), parameters[0], true);
+    plx_tensor *w1 = plx_tape_input(t, PLX_SHAPE(32, 33), parameters[0], true);
+    plx_tensor *gamma = plx_tape_input(t, PLX_SHAPE(32), parameters[1], true);
+    plx_tensor *x = plx_conv2d(t, plx_tape_input(t, PLX_SHAPE(2, 16, 16, 32), image, false), w3, gamma, 1);
+    x = plx_group_norm(t, x, gamma, gamma, 8, NULL, true);
+    x = plx_conv2d(t, plx_conv2d(t, x, w3, NULL, 2), w5, NULL, 1);
+    x = plx_linear(t, x, w1, gamma);
+    plx_tensor *tokens = plx_reshape(t, x, PLX_SHAPE(2, 64, 32));
+    plx_tape_backward(t, plx_loss_lp(t, plx_attention(t, tokens, tokens, tokens, 2), target, NULL, 2));
+}
+
+/* After the first step the tape's arena, the kernels' scratch and the heap stay as they are. */
+TEST(kernels, second_step_allocates_nothing) {
+    plx_device device;
+    plx_tape *t;
+    REQUIRE(plx_device_open(&device, "cpu") == 0, "%s", plx_error());
+    REQUIRE(plx_tape_create(&t, device, 1 << 26, true) == 0, "%s", plx_error());
+    float *const parameters[2] = {array(33 * 25 * 32, 1), array(32, 2)};
+    one_step(t, parameters);
+    one_step(t, parameters); /* the C library's own lists settle */
+    const size_t arena = plx_tape_peak_bytes(t), scratch = plx_scratch_grown(), heap = mallinfo2().uordblks;
+    for (int step = 0; step < 3; step++) one_step(t, parameters);
+    EXPECT(plx_tape_peak_bytes(t) == arena, "the tape's arena grew from %zu to %zu bytes", arena,
+           plx_tape_peak_bytes(t));
+    EXPECT(plx_scratch_grown() == scratch, "scratch grew %zu times", plx_scratch_grown() - scratch);
+#ifndef __SANITIZE_ADDRESS__ /* whose heap is not the C library's */
+    EXPECT(mallinfo2().uordblks == heap, "the heap grew from %zu to %zu bytes", heap,
+           (size_t)mallinfo2().uordblks);
+#endif
+    (void)heap;
+    plx_tape_free(t);
     free_arrays();
 }

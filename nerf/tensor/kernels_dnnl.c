@@ -332,7 +332,8 @@ static size_t pixels(plx_conv_size s) {
 static void conv_fwd(plx_conv_size s, const float *x, const float *w, const float *b, float *y) {
     if (s.K == 1 && s.stride == 1)
         linear_fwd(pixels(s), s.I, s.O, x, w, b, y);
-    else if (plx_winograd_fits(s))
+    else if (plx_winograd_fits(s) && s.H >= 8 &&
+             s.W >= 8) /* 4x4: 1.4 ms against 1.1 for 8 samples of 256 to 256 */
         plx_winograd_fwd(s, x, w, b, y);
     else
         direct_fwd(s, x, w, b, y);

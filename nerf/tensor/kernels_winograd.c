@@ -20,7 +20,7 @@ enum {
     ROWS = 8,             /* rows of it */
     TILES = 16,           /* of a thread's block, at most */
     OUT = 16,             /* output channels of a block of weight gradients */
-    CACHED = 1 << 20,     /* bytes; larger arrays are written past the cache */
+    CACHED = 4 << 20,     /* bytes; larger arrays are written past the cache */
     CHUNK_BYTES = 8 << 20 /* of transformed tiles, in weight gradients */
 };
 
