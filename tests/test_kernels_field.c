@@ -2,6 +2,8 @@
 #include "tests/kernel_check.h"
 #include "nerf/core/rng.h"
 
+#include <omp.h>
+
 TESTED(field_fwd)
 TESTED(field_bwd)
 
@@ -75,6 +77,33 @@ TEST(kernels, field) {
         for (int k = 0; k < 9; k++) expect_close(names[k], seen[k], ref[k], size[k], 5e-5);
         free_arrays();
     }
+}
+
+/* The same bits on 1 and 2 threads, with denormal numbers among the texels. */
+TEST(kernels, field_has_the_same_bits_on_two_threads) {
+    const int threads = omp_get_max_threads();
+    const field_case *c = &fields[1];
+    const size_t M = (size_t)c->start[c->size.N];
+    size_t size[9];
+    sizes_of(c->size, size);
+    const float *coords = array(5 * M, 1), *dvalues = array(4 * M, 2);
+    const plx_field_tensors p = make_tensors(c->size, 10, 0.3f);
+    for (size_t i = 0; i < size[0]; i += 3) p.xy[i] *= 1e-38f;
+    float *values[2];
+    plx_field_tensors d[2];
+    for (int run = 0; run < 2; run++) {
+        omp_set_num_threads(run + 1);
+        values[run] = array(4 * M, 3);
+        d[run] = make_tensors(c->size, 20, 1);
+        table("cpu")->field_fwd(c->size, &p, (plx_points){c->start, coords}, values[run]);
+        table("cpu")->field_bwd(c->size, &p, (plx_points){c->start, coords}, dvalues, &d[run]);
+    }
+    omp_set_num_threads(threads);
+    EXPECT(memcmp(values[0], values[1], 4 * M * sizeof(float)) == 0, "the values differ");
+    float *const *one = (float *const *)&d[0], *const *two = (float *const *)&d[1];
+    for (int k = 0; k < 9; k++)
+        EXPECT(memcmp(one[k], two[k], size[k] * sizeof(float)) == 0, "gradient %d differs", k);
+    free_arrays();
 }
 
 TESTED(composite_fwd)

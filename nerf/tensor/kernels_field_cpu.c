@@ -3,6 +3,7 @@
  * its own gradient buffers, and these are added in a fixed order: the same bits for any number of threads. */
 #include "nerf/tensor/kernels.h"
 #include "nerf/core/error.h"
+#include "nerf/tensor/denormals.h"
 #include "nerf/tensor/simd.h"
 
 #include <math.h>
@@ -263,6 +264,7 @@ static void field_fwd(plx_field_size s, const plx_field_tensors *p, plx_points p
 #pragma omp parallel
         {
             tile q;
+            plx_flush_denormals();
 #pragma omp for schedule(static)
             for (int first = begin; first < end; first += TILE) {
                 int count = end - first < TILE ? end - first : TILE;
@@ -377,6 +379,7 @@ static void field_bwd(plx_field_size s, const plx_field_tensors *p, plx_points p
 #pragma omp parallel for schedule(dynamic, 1)
     for (int i = 0; i < parts; i++) {
         tile q;
+        plx_flush_denormals();
         memset(block + size * (size_t)i, 0, size * sizeof(float));
         int n = i / cut, begin = points.start[n], tiles = (points.start[n + 1] - begin + TILE - 1) / TILE;
         int from = (int)((long)tiles * (i % cut) / cut), to = (int)((long)tiles * (i % cut + 1) / cut);
@@ -422,29 +425,38 @@ static plx_rays run_of(plx_rays rays, int first) {
 
 static void composite_fwd(plx_rays rays, const float *values, float *out) {
 #pragma omp parallel for schedule(static)
-    for (int r = 0; r < rays.R; r += RAYS) ref.composite_fwd(run_of(rays, r), values, out + 5 * (size_t)r);
+    for (int r = 0; r < rays.R; r += RAYS) {
+        plx_flush_denormals();
+        ref.composite_fwd(run_of(rays, r), values, out + 5 * (size_t)r);
+    }
 }
 
 static void composite_bwd(plx_rays rays, const float *values, const float *out, const float *dout,
                           float *dvalues) {
 #pragma omp parallel for schedule(static)
-    for (int r = 0; r < rays.R; r += RAYS)
+    for (int r = 0; r < rays.R; r += RAYS) {
+        plx_flush_denormals();
         ref.composite_bwd(run_of(rays, r), values, out + 5 * (size_t)r, dout + 5 * (size_t)r, dvalues);
+    }
 }
 
 static void first_hit_fwd(plx_rays rays, const int *slab, const float *colour, const float *values,
                           float *out) {
 #pragma omp parallel for schedule(static)
-    for (int r = 0; r < rays.R; r += RAYS)
+    for (int r = 0; r < rays.R; r += RAYS) {
+        plx_flush_denormals();
         ref.first_hit_fwd(run_of(rays, r), slab + r, colour + 3 * (size_t)r, values, out + 2 * (size_t)r);
+    }
 }
 
 static void first_hit_bwd(plx_rays rays, const int *slab, const float *colour, const float *values,
                           const float *dout, float *dvalues) {
 #pragma omp parallel for schedule(static)
-    for (int r = 0; r < rays.R; r += RAYS)
+    for (int r = 0; r < rays.R; r += RAYS) {
+        plx_flush_denormals();
         ref.first_hit_bwd(run_of(rays, r), slab + r, colour + 3 * (size_t)r, values, dout + 2 * (size_t)r,
                           dvalues);
+    }
 }
 
 void plx_kernels_field_cpu(plx_kernels *table) {
