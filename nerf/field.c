@@ -108,6 +108,10 @@ void plx_field_free(plx_field *field) {
     free(field);
 }
 
+float plx_field_radius(const plx_field *field) {
+    return field->frame.radius;
+}
+
 bool plx_field_input_camera(const plx_field *field, plx_camera *camera) {
     if (field->frame.kind == PLX_FRAME_WORLD) return false;
     *camera = field->frame.camera;

@@ -16,16 +16,17 @@ enum {
     REPORT = 10, /* steps */
 };
 
-/* Density of space that is skipped: 1 % opacity a sample. What is skipped is also no longer trained, so that
- * the field is drawn with the same limit. */
-#define EMPTY_BELOW (0.01f * SAMPLES / (2 * PLX_SCENE_RADIUS))
+/* Opacity of a sample in space that is skipped. What is skipped is also no longer trained, so that the field is
+ * drawn with the same limit. */
+static const float empty_opacity = 0.01f;
 
 plx_fit_options plx_fit_options_default(void) {
-    return (plx_fit_options){.steps = 1500,
+    return (plx_fit_options){.steps = 1000,
                              .rays = 2048,
                              .resolution = 128,
                              .channels = 16,
                              .hidden = 32,
+                             .radius = PLX_SCENE_RADIUS,
                              .rate = 4e-2f,
                              .seed = 1};
 }
@@ -105,6 +106,8 @@ static int check_options(const plx_fit_options *o) {
     if (o->steps < 1 || o->rays < 1 || o->rays > 1 << 16 || !(o->rate > 0) || !(o->seconds >= 0))
         return plx_fail(PLX_ERROR_INPUT, "fit: %d steps of %d rays at a rate of %g for %g s", o->steps,
                         o->rays, (double)o->rate, (double)o->seconds);
+    if (!(o->radius > 1e-3f && o->radius < 1e3f))
+        return plx_fail(PLX_ERROR_INPUT, "fit: a sphere of radius %g", (double)o->radius);
     if (o->resolution < 2 || o->resolution > 1024)
         return plx_fail(PLX_ERROR_INPUT, "fit: planes of %d texels a side, not 2 to 1024", o->resolution);
     if (o->channels < 16 || o->channels > 64 || o->channels % 16 || o->hidden < 16 || o->hidden > 256 ||
@@ -135,7 +138,8 @@ static plx_step_options step_options(const plx_fit_options *options, int step, d
 static int run_steps(plx_field *field, const plx_views *views, const box *boxes, plx_ray_target *targets,
                      const plx_fit_options *options, plx_progress_fn progress, void *user) {
     double began = plx_now(), mean = 0, share;
-    field->empty_below = EMPTY_BELOW;
+
+    field->empty_below = empty_opacity * SAMPLES / (2 * options->radius);
     for (int step = 0; step < options->steps && (share = share_done(options, step, began)) < 1; step++) {
         int status = PLX_OK, rays = step < WARM_UP ? (options->rays + 3) / 4 : options->rays;
         double loss;
@@ -164,8 +168,11 @@ static int new_field(plx_field **out, const plx_fit_options *options) {
                            .xy = {side, side},
                            .xz = {side, side},
                            .yz = {side, side}};
-    return plx_field_create(out, size, plx_frame_make(PLX_FRAME_WORLD, NULL, PLX_SCENE_RADIUS), options->seed,
-                            true);
+    plx_frame frame = plx_frame_make(PLX_FRAME_WORLD, NULL, options->radius);
+    int status = plx_field_create(out, size, frame, options->seed, true);
+    /* A ray across starts half transparent at any radius. */
+    if (!status) (*out)->operands.b3->data[0] = logf(PLX_SCENE_RADIUS / options->radius);
+    return status;
 }
 
 int plx_fit(plx_field **out, const plx_views *views, const plx_fit_options *options, plx_progress_fn progress,

@@ -62,14 +62,15 @@ typedef struct plx_fit_options {
     int steps, rays;      /* rays a step */
     int resolution;       /* of each plane */
     int channels, hidden; /* multiples of 16 */
-    float rate;
-    float seconds; /* stop after this long even if steps remain; 0 = no limit */
+    float radius;         /* of the sphere about the origin that holds the object. Default PLX_SCENE_RADIUS */
+    float rate;           /* of the planes, at the start */
+    float seconds;        /* stop after this long even if steps remain; 0 = no limit */
     uint64_t seed;
 } plx_fit_options;
 
 plx_fit_options plx_fit_options_default(void);
 
-/* Fits a field in the world frame to posed views of one object in the sphere of radius PLX_SCENE_RADIUS. */
+/* Fits a field in the world frame to posed views of one object. */
 int plx_fit(plx_field **out, const plx_views *views, const plx_fit_options *options, plx_progress_fn progress,
             void *user);
 
@@ -85,6 +86,8 @@ int plx_weights_describe(char **text, const char *path);
 
 /* The devices (kernel tables) that open in this build: "cpu, ref". Static storage of the thread. */
 const char *plx_device_names(void);
+
+float plx_field_radius(const plx_field *field); /* of the bounding sphere about the origin, world units */
 
 /* The camera the field was made from: true if it has one (not the world frame). */
 bool plx_field_input_camera(const plx_field *field, plx_camera *camera);

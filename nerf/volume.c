@@ -83,7 +83,7 @@ static void render_chunk(plx_field *field, plx_view *view, const plx_render_opti
     }
     if (options->depth) memcpy(view->depth.data + 2 * (size_t)first, depth, sizeof(float) * 2 * (size_t)R);
     if (options->normal)
-        find_normals(field, rays, R, depth, field->frame.radius / 64, view->normal.data + 3 * (size_t)first);
+        find_normals(field, rays, R, depth, field->frame.radius / 32, view->normal.data + 3 * (size_t)first);
     plx_tape_reset(field->tape);
 }
 

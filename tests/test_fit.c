@@ -1,9 +1,11 @@
 /* Fitting a field to posed views of a coloured box, drawn by Embree. */
 #include "tests/test.h"
 #include "nerf/field.h"
-#include "render/render.h"
+#include "datasets/datasets.h"
 
 #include <omp.h>
+#include <stdarg.h>
+#include <unistd.h>
 
 enum { SIZE = 32 };
 
@@ -152,4 +154,69 @@ TEST(fit, refuses_and_stops) {
            "%s", plx_error());
     plx_views_free(&seen);
     EXPECT(plx_fit(&field, &seen, &options, NULL, NULL) == PLX_ERROR_INPUT, "no views");
+}
+
+/* ---- the commands ---------------------------------------------------------------------------------------------- */
+
+static bool is_there(const char *name) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", test_directory(), name);
+    return access(path, F_OK) == 0;
+}
+
+static int run(const char **line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int run(const char **line, const char *format, ...) {
+    char arguments[2048];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(arguments, sizeof arguments, format, list);
+    va_end(list);
+    return test_run_parallax(arguments, line);
+}
+
+TEST(fit, commands_fit_and_render) {
+    const char *folder = test_directory(), *line;
+    plx_views views = draw_views(6, 0);
+    snprintf(views.name, sizeof views.name, "box");
+    REQUIRE(plx_srn_save(folder, &views) == PLX_OK, "%s", plx_error());
+    plx_views_free(&views);
+    int code = run(&line,
+                   "fit %s/box -o %s/box.safetensors --holdout 2 --sheet %s/box.png --steps 110 --rays 100 "
+                   "--resolution 16 --hidden 16 --half",
+                   folder, folder, folder);
+    REQUIRE(code == 0 && is_there("box.safetensors") && is_there("box.png"), "fit: %d, %s", code, line);
+    code = run(&line,
+               "render %s/box.safetensors -o %s/frames -n 2 --size 24x16 --samples 16 --outputs rgb,depth",
+               folder, folder);
+    EXPECT(code == 0 && is_there("frames/rgb/00001.png") && is_there("frames/depth/00000.png"),
+           "render: %d, %s", code, line);
+    plx_image image = {0};
+    char path[600];
+    snprintf(path, sizeof path, "%s/frames/rgb/00000.png", folder);
+    EXPECT(plx_image_load(&image, path) == PLX_OK && image.width == 24 && image.height == 16 &&
+               image.channels == 4,
+           "%s", plx_error());
+    plx_image_free(&image);
+}
+
+TEST(fit, commands_refuse_in_one_line) {
+    const char *folder = test_directory(), *line;
+    static const char *const bad[][2] = {
+        {"fit %s/nothing-here -o %s/x.safetensors", "nothing-here"},
+        {"fit %s -o %s/no/folder/x.safetensors", "no/folder"},
+        {"render %s/nothing-here -o %s/x", "nothing-here"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char arguments[2048];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(arguments, sizeof arguments, bad[i][0], folder, folder);
+#pragma GCC diagnostic pop
+        int code = test_run_parallax(arguments, &line);
+        EXPECT(code == 1 && strstr(line, bad[i][1]) && strchr(line, '\n') == strrchr(line, '\n'), "%d: %s",
+               code, line);
+        EXPECT(!is_there("x.safetensors") && !is_there("x"), "'%s' left a file", arguments);
+    }
+    EXPECT(test_run_parallax("fit somewhere", &line) == 2, "fit without an output: %s", line);
+    EXPECT(test_run_parallax("render somewhere --outputs rgb,smell -o x", &line) == 2, "outputs: %s", line);
 }

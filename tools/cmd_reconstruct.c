@@ -1,4 +1,5 @@
 /* parallax reconstruct: one picture in; a radiance field, novel views and an orbit video out. */
+#include "tools/output.h"
 #include "tools/parallax.h"
 
 #include <dirent.h>
@@ -20,7 +21,7 @@ typedef struct reconstruct_values {
 
 enum { CROP_AUTO, CROP_NONE };
 enum { REFINE_NONE, REFINE_PAPER, REFINE_BLEND };
-enum { PATH_SIZE = 4096 };
+enum { PATH_SIZE = PLX_OUTPUT_PATH };
 
 static const plx_option options[] = {
     {PLX_OPTION_TEXT, "output", 'o', AT(output), NULL, .word = "DIR",
@@ -42,60 +43,6 @@ static const plx_option options[] = {
      .help = "of the views and the video"},
     {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of everything random"},
     {.type = PLX_OPTION_END}};
-
-/* ---- the output folder: everything is made in a folder of its own inside and moved at the end ------------------------ */
-
-typedef struct output {
-    char folder[PATH_SIZE], temporary[PATH_SIZE];
-} output;
-
-static int join(char out[PATH_SIZE], const char *folder, const char *name) {
-    int length = snprintf(out, PATH_SIZE, "%s/%s", folder, name);
-    return length < PATH_SIZE ? PLX_OK
-                              : plx_fail(PLX_ERROR_INPUT, "%s/%s: the path is too long", folder, name);
-}
-
-static void remove_tree(const char *path) {
-    DIR *directory = opendir(path);
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        char inner[PATH_SIZE];
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
-        if (!join(inner, path, entry->d_name)) remove_tree(inner);
-    }
-    if (directory) closedir(directory);
-    if (remove(path) && errno == ENOTDIR) unlink(path);
-}
-
-static int output_open(output *o, const char *folder) {
-    int status = plx_make_directories(folder);
-    if (!status) status = join(o->temporary, folder, ".parallax-XXXXXX");
-    if (status) return status;
-    snprintf(o->folder, PATH_SIZE, "%s", folder);
-    if (mkdtemp(o->temporary)) return PLX_OK;
-    o->temporary[0] = 0;
-    return plx_fail(PLX_ERROR_IO, "%s: cannot be written: %s", folder, strerror(errno));
-}
-
-/* Each result takes the place of its namesake of an earlier run; nothing else in the folder is touched. */
-static int output_commit(output *o) {
-    DIR *directory = opendir(o->temporary);
-    int status = directory ? PLX_OK : plx_fail(PLX_ERROR_IO, "%s: %s", o->temporary, strerror(errno));
-    for (struct dirent *entry; !status && (entry = readdir(directory));) {
-        char from[PATH_SIZE], to[PATH_SIZE];
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
-        status = join(from, o->temporary, entry->d_name);
-        if (!status) status = join(to, o->folder, entry->d_name);
-        struct stat info;
-        if (!status && !stat(to, &info) && S_ISDIR(info.st_mode)) remove_tree(to);
-        if (!status && rename(from, to)) status = plx_fail(PLX_ERROR_IO, "%s: %s", to, strerror(errno));
-    }
-    if (directory) closedir(directory);
-    return status;
-}
-
-static void output_close(output *o) {
-    if (o->temporary[0]) remove_tree(o->temporary);
-}
 
 /* ---- what is made -------------------------------------------------------------------------------------------------- */
 
@@ -172,7 +119,7 @@ static plx_path orbit(const job *j, int frames, int *status) {
 
 static int write_views(const job *j, const char *folder) {
     char views[PATH_SIZE], file[PATH_SIZE], name[32];
-    int status = join(views, folder, "views");
+    int status = plx_output_join(views, folder, "views");
     if (!status) status = plx_make_directories(views);
     plx_path path = {0};
     if (!status) path = orbit(j, j->values->views, &status);
@@ -180,7 +127,7 @@ static int write_views(const job *j, const char *folder) {
         plx_image image = {0};
         snprintf(name, sizeof name, "%05d.png", i);
         status = draw(j->field, &path.cameras[i], &image);
-        if (!status) status = join(file, views, name);
+        if (!status) status = plx_output_join(file, views, name);
         if (!status) status = plx_png_save(file, &image);
         plx_image_free(&image);
         if (!status && plx_progress_report(plx_show_progress, NULL, "views", i + 1, path.count, NULL))
@@ -192,7 +139,7 @@ static int write_views(const job *j, const char *folder) {
 
 static int write_video(job *j, const char *folder) {
     char file[PATH_SIZE];
-    int status = join(file, folder, "orbit.mp4");
+    int status = plx_output_join(file, folder, "orbit.mp4");
     plx_path path = {0};
     plx_video *video = NULL;
     if (!status) path = orbit(j, j->values->frames, &status);
@@ -219,7 +166,7 @@ static int write_video(job *j, const char *folder) {
 
 static int write_record(job *j, const char *folder) {
     char file[PATH_SIZE];
-    int status = join(file, folder, "run.json");
+    int status = plx_output_join(file, folder, "run.json");
     if (status) return status;
     const plx_camera *c = &j->input.camera;
     json_t *record = plx_run_record(j->run);
@@ -241,31 +188,31 @@ static int write_record(job *j, const char *folder) {
 }
 
 static int reconstruct_one(job *j, const char *folder) {
-    output out = {{0}, {0}};
+    plx_output out = {{0}, {0}};
     char file[PATH_SIZE];
     j->seconds = json_object();
     j->stage_start = plx_now();
     j->note[0] = 0;
     int status = prepare(j);
     stage_done(j, "prepare");
-    if (!status) status = output_open(&out, folder);
+    if (!status) status = plx_output_open(&out, folder);
     if (!status)
         status = plx_model_reconstruct(&j->field, j->model, &j->input, j->elevation_known,
                                        j->values->refine != REFINE_NONE);
     stage_done(j, "reconstruct");
     if (!status) status = refine(j);
     stage_done(j, "refine");
-    if (!status) status = join(file, out.temporary, "input.png");
+    if (!status) status = plx_output_join(file, out.temporary, "input.png");
     if (!status) status = plx_png_save(file, &j->input.colour);
-    if (!status) status = join(file, out.temporary, "scene.safetensors");
+    if (!status) status = plx_output_join(file, out.temporary, "scene.safetensors");
     if (!status) status = plx_field_save(j->field, file, true);
     if (!status) status = write_views(j, out.temporary);
     stage_done(j, "views");
     if (!status) status = write_video(j, out.temporary);
     stage_done(j, "video");
     if (!status) status = write_record(j, out.temporary);
-    if (!status) status = output_commit(&out);
-    output_close(&out);
+    if (!status) status = plx_output_commit(&out);
+    plx_output_close(&out);
     if (!status) {
         const char *key;
         json_t *value;
@@ -300,7 +247,7 @@ static int find_model(char out[PATH_SIZE], const char *given) {
         char *slash = strrchr(program, '/');
         if (slash) *slash = 0;
     }
-    return join(out, program, shipped);
+    return plx_output_join(out, program, shipped);
 }
 
 static void stem(char out[PATH_SIZE], const char *path) {
@@ -321,7 +268,7 @@ static int run_reconstruct(const plx_run *run) {
         j.image_path = run->arguments[i];
         stem(name, j.image_path);
         if (run->count > 1)
-            status = join(folder, v->output, name);
+            status = plx_output_join(folder, v->output, name);
         else
             snprintf(folder, sizeof folder, "%s", v->output);
         if (!status) status = reconstruct_one(&j, folder);

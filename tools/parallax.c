@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const plx_command *const commands[] = {&plx_cmd_reconstruct,    &plx_cmd_train,
-                                              &plx_cmd_dataset_render, &plx_cmd_dataset_info,
-                                              &plx_cmd_dataset_sheet,  &plx_cmd_info};
+static const plx_command *const commands[] = {
+    &plx_cmd_reconstruct,    &plx_cmd_render,       &plx_cmd_fit,           &plx_cmd_train,
+    &plx_cmd_dataset_render, &plx_cmd_dataset_info, &plx_cmd_dataset_sheet, &plx_cmd_info};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_STOPPED = 130 };

@@ -16,7 +16,7 @@
 
 #define PLX_VERSION "0.1.0"
 
-extern const plx_command plx_cmd_info, plx_cmd_train, plx_cmd_reconstruct;
+extern const plx_command plx_cmd_info, plx_cmd_train, plx_cmd_reconstruct, plx_cmd_fit, plx_cmd_render;
 extern const plx_command plx_cmd_dataset_render, plx_cmd_dataset_info, plx_cmd_dataset_sheet;
 
 /* ---- speaking to the user: `parallax: LINE` on stderr ---------------------------------------------------- */
