@@ -3,6 +3,7 @@
  * its own gradient buffers, and these are added in a fixed order: the same bits for any number of threads. */
 #include "nerf/tensor/kernels.h"
 #include "nerf/core/error.h"
+#include "nerf/tensor/scratch.h"
 #include "nerf/tensor/denormals.h"
 #include "nerf/tensor/simd.h"
 
@@ -78,18 +79,25 @@ typedef struct weights {
     float *t1, *t2, *t3; /* transposed: (I,H) (H,H) (H,16) */
     float *w1, *w2, *w3; /* (H,IP) (H,H) (16,H) */
     float *b1, *b2, *b3; /* (H) (H) (16) */
-    float *block;
 } weights;
 
-static weights weights_pack(plx_field_size s, const plx_field_tensors *p) {
+static int padded(int count) {
+    return (count + LANES - 1) / LANES * LANES;
+}
+
+static size_t weights_floats(plx_field_size s) {
+    size_t H = (size_t)s.H, IP = (size_t)padded(plx_field_inputs(s));
+    return 2 * IP * H + 2 * H * H + 2 * LANES * H + 2 * H + LANES;
+}
+
+/* `at`: weights_floats, aligned. */
+static weights weights_pack(plx_field_size s, const plx_field_tensors *p, float *at) {
     weights k = {.s = s, .I = plx_field_inputs(s), .O = plx_field_outputs(s)};
-    k.IP = (k.I + LANES - 1) / LANES * LANES;
+    k.IP = padded(k.I);
     PLX_CHECK(s.C % LANES == 0 && s.H % LANES == 0 && s.H <= MAX_WIDTH && k.IP <= MAX_WIDTH && s.C <= 64,
               "field: %d plane channels, %d hidden, %d inputs", s.C, s.H, k.I);
-    size_t H = (size_t)s.H, IP = (size_t)k.IP, total = 2 * IP * H + 2 * H * H + 2 * LANES * H + 2 * H + LANES;
-    float *at = k.block = aligned_alloc(64, (total * sizeof(float) + 63) / 64 * 64);
-    PLX_CHECK(at, "field: out of memory");
-    memset(at, 0, total * sizeof(float));
+    size_t H = (size_t)s.H, IP = (size_t)k.IP;
+    memset(at, 0, weights_floats(s) * sizeof(float));
     k.t1 = at, at += IP * H;
     k.w1 = at, at += IP * H;
     k.t2 = at, at += H * H;
@@ -258,7 +266,7 @@ static void activate_back(const float *raw, bool guided, const float *rgba, cons
 }
 
 static void field_fwd(plx_field_size s, const plx_field_tensors *p, plx_points points, float *values) {
-    weights k = weights_pack(s, p);
+    weights k = weights_pack(s, p, plx_scratch(PLX_SCRATCH_CALL, weights_floats(s)));
     for (int n = 0; n < s.N; n++) {
         int begin = points.start[n], end = points.start[n + 1];
 #pragma omp parallel
@@ -275,7 +283,6 @@ static void field_fwd(plx_field_size s, const plx_field_tensors *p, plx_points p
             }
         }
     }
-    free(k.block);
 }
 
 /* ---- backward
@@ -344,71 +351,104 @@ static void add_rows(float *sum, const float *x, size_t rows, size_t columns, si
     for (size_t r = 0; r < rows; r++) add_to(sum + r * columns, x + r * stride, columns);
 }
 
+/* How backward is cut: few objects are cut further, and each such part then has planes of its own. */
+typedef struct cutting {
+    int cut, parts; /* parts an object, and in all */
+    bool theta;
+    size_t xy, xz, yz;    /* floats of a plane */
+    size_t weights, size; /* floats of a part's weights, and of all that it owns */
+} cutting;
+
+static cutting cut_work(plx_field_size s, const plx_field_tensors *dp) {
+    size_t H = (size_t)s.H, IP = (size_t)padded(plx_field_inputs(s)), C = (size_t)s.C;
+    cutting c = {.cut = s.N >= PARTS ? 1 : (PARTS + s.N - 1) / s.N, .theta = dp->w1 != NULL};
+    c.parts = s.N * c.cut;
+    c.xy = (size_t)s.xy[0] * (size_t)s.xy[1] * (size_t)plx_field_xy_channels(s);
+    c.xz = (size_t)s.xz[0] * (size_t)s.xz[1] * C;
+    c.yz = (size_t)s.yz[0] * (size_t)s.yz[1] * C;
+    c.weights = c.theta ? IP * H + H * H + LANES * H + 2 * H + LANES : 0;
+    size_t planes = c.cut > 1 ? (dp->xy ? c.xy : 0) + (dp->xz ? c.xz : 0) + (dp->yz ? c.yz : 0) : 0;
+    c.size = (c.weights + planes + LANES - 1) / LANES * LANES;
+    return c;
+}
+
+/* Part i's gradients in its own floats at `at`, or in the output where it shares them with nobody. */
+static part place_part(const cutting *c, const weights *k, const plx_field_tensors *dp, int i, float *at) {
+    size_t H = (size_t)k->s.H, IP = (size_t)k->IP, n = (size_t)(i / c->cut);
+    bool own = c->cut > 1;
+    part d = {0};
+    if (c->theta) {
+        d.w1 = at, at += IP * H;
+        d.w2 = at, at += H * H;
+        d.w3 = at, at += LANES * H;
+        d.b1 = at, at += H;
+        d.b2 = at, at += H;
+        d.b3 = at, at += LANES;
+    }
+    if (dp->xy) d.xy = own ? at : dp->xy + n * c->xy;
+    if (dp->xy && own) at += c->xy;
+    if (dp->xz) d.xz = own ? at : dp->xz + n * c->xz;
+    if (dp->xz && own) at += c->xz;
+    if (dp->yz) d.yz = own ? at : dp->yz + n * c->yz;
+    return d;
+}
+
+static void run_part(const weights *k, const cutting *c, const plx_field_tensors *p, plx_points points,
+                     const float *dvalues, int i, const part *d) {
+    tile q;
+    int n = i / c->cut, begin = points.start[n], tiles = (points.start[n + 1] - begin + TILE - 1) / TILE;
+    int from = (int)((long)tiles * (i % c->cut) / c->cut),
+        to = (int)((long)tiles * (i % c->cut + 1) / c->cut);
+    for (int t = from; t < to; t++) {
+        int first = begin + t * TILE, left = points.start[n + 1] - first, count = left < TILE ? left : TILE;
+        look_up(k, p, (size_t)n, points.coords + 5 * (size_t)first, count, &q);
+        decode(k, &q);
+        tile_back(k, dvalues + 4 * (size_t)first, count, &q, d);
+    }
+}
+
+static void add_weights(const weights *k, const part *d, const plx_field_tensors *dp) {
+    size_t H = (size_t)k->s.H, I = (size_t)k->I, O = (size_t)k->O;
+    add_rows(dp->w1, d->w1, H, I, (size_t)k->IP);
+    add_to(dp->w2, d->w2, H * H);
+    add_to(dp->w3, d->w3, O * H);
+    add_to(dp->b1, d->b1, H);
+    add_to(dp->b2, d->b2, H);
+    add_to(dp->b3, d->b3, O);
+}
+
+/* sum += the `cut` copies of a plane that stand `stride` floats apart, in their order. */
+static void add_copies(float *sum, const float *copies, int cut, size_t stride, size_t count) {
+    const size_t run = 4096;
+#pragma omp parallel for schedule(static)
+    for (size_t first = 0; first < count; first += run) {
+        size_t here = count - first < run ? count - first : run;
+        for (int i = 0; i < cut; i++) add_to(sum + first, copies + (size_t)i * stride + first, here);
+    }
+}
+
 static void field_bwd(plx_field_size s, const plx_field_tensors *p, plx_points points, const float *dvalues,
                       const plx_field_tensors *dp) {
-    weights k = weights_pack(s, p);
-    size_t H = (size_t)s.H, I = (size_t)k.I, IP = (size_t)k.IP, O = (size_t)k.O;
-    size_t wide = (size_t)plx_field_xy_channels(s), C = (size_t)s.C;
-    size_t xy = (size_t)s.xy[0] * (size_t)s.xy[1] * wide, xz = (size_t)s.xz[0] * (size_t)s.xz[1] * C;
-    size_t yz = (size_t)s.yz[0] * (size_t)s.yz[1] * C;
-    /* Few objects are cut further; each such part then has planes of its own. */
-    int cut = s.N >= PARTS ? 1 : (PARTS + s.N - 1) / s.N, parts = s.N * cut;
-    bool theta = dp->w1 != NULL;
-    size_t weight_size = theta ? IP * H + H * H + LANES * H + 2 * H + LANES : 0;
-    size_t plane_size = cut > 1 ? (dp->xy ? xy : 0) + (dp->xz ? xz : 0) + (dp->yz ? yz : 0) : 0;
-    size_t size = (weight_size + plane_size + 15) / 16 * 16;
-    float *block = aligned_alloc(64, size * sizeof(float) * (size_t)parts + 64);
-    PLX_CHECK(block, "field: out of memory");
-    part *d = calloc((size_t)parts, sizeof *d);
-    PLX_CHECK(d, "field: out of memory");
-    for (int i = 0; i < parts; i++) {
-        float *at = block + size * (size_t)i;
-        size_t n = (size_t)(i / cut);
-        if (theta) {
-            d[i].w1 = at, at += IP * H;
-            d[i].w2 = at, at += H * H;
-            d[i].w3 = at, at += LANES * H;
-            d[i].b1 = at, at += H;
-            d[i].b2 = at, at += H;
-            d[i].b3 = at, at += LANES;
-        }
-        if (dp->xy) d[i].xy = cut > 1 ? at : dp->xy + n * xy, at += xy;
-        if (dp->xz) d[i].xz = cut > 1 ? at : dp->xz + n * xz, at += xz;
-        if (dp->yz) d[i].yz = cut > 1 ? at : dp->yz + n * yz;
-    }
+    const cutting c = cut_work(s, dp);
+    const size_t table = ((size_t)c.parts * sizeof(part) / sizeof(float) + LANES) / LANES * LANES;
+    float *scratch = plx_scratch(PLX_SCRATCH_CALL, table + weights_floats(s) + c.size * (size_t)c.parts);
+    float *own = scratch + table + weights_floats(s);
+    part *d = (part *)scratch;
+    const weights k = weights_pack(s, p, scratch + table);
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int i = 0; i < parts; i++) {
-        tile q;
+    for (int i = 0; i < c.parts; i++) {
         plx_flush_denormals();
-        memset(block + size * (size_t)i, 0, size * sizeof(float));
-        int n = i / cut, begin = points.start[n], tiles = (points.start[n + 1] - begin + TILE - 1) / TILE;
-        int from = (int)((long)tiles * (i % cut) / cut), to = (int)((long)tiles * (i % cut + 1) / cut);
-        for (int t = from; t < to; t++) {
-            int first = begin + t * TILE, left = points.start[n + 1] - first,
-                count = left < TILE ? left : TILE;
-            look_up(&k, p, (size_t)n, points.coords + 5 * (size_t)first, count, &q);
-            decode(&k, &q);
-            tile_back(&k, dvalues + 4 * (size_t)first, count, &q, &d[i]);
-        }
+        d[i] = place_part(&c, &k, dp, i, memset(own + c.size * (size_t)i, 0, c.size * sizeof(float)));
+        run_part(&k, &c, p, points, dvalues, i, &d[i]);
     }
-    for (int i = 0; i < parts; i++) {
-        size_t n = (size_t)(i / cut);
-        if (theta) {
-            add_rows(dp->w1, d[i].w1, H, I, IP);
-            add_to(dp->w2, d[i].w2, H * H);
-            add_to(dp->w3, d[i].w3, O * H);
-            add_to(dp->b1, d[i].b1, H);
-            add_to(dp->b2, d[i].b2, H);
-            add_to(dp->b3, d[i].b3, O);
-        }
-        if (cut == 1) continue;
-        if (dp->xy) add_to(dp->xy + n * xy, d[i].xy, xy);
-        if (dp->xz) add_to(dp->xz + n * xz, d[i].xz, xz);
-        if (dp->yz) add_to(dp->yz + n * yz, d[i].yz, yz);
+    for (int i = 0; i < c.parts && c.theta; i++) add_weights(&k, &d[i], dp);
+    for (int n = 0; n < s.N && c.cut > 1; n++) {
+        const part *first = &d[n * c.cut];
+        size_t object = (size_t)n;
+        if (dp->xy) add_copies(dp->xy + object * c.xy, first->xy, c.cut, c.size, c.xy);
+        if (dp->xz) add_copies(dp->xz + object * c.xz, first->xz, c.cut, c.size, c.xz);
+        if (dp->yz) add_copies(dp->yz + object * c.yz, first->yz, c.cut, c.size, c.yz);
     }
-    free(d);
-    free(block);
-    free(k.block);
 }
 
 /* ---- rays: the reference, in parallel over fixed runs of rays ------------------------------------------ */
