@@ -34,6 +34,10 @@ plx_input_options plx_input_options_default(void);
 int plx_input_prepare(plx_view *out, const plx_image *image, const char *name,
                       const plx_input_options *options, int size, char *warning);
 
+/* Turns the view's camera about its own centre to the middle of the object's mask and zooms until the mask's longer side
+ * fills `fill` of a square frame; the image is resampled, the camera's position stays. */
+int plx_input_crop(plx_view *out, const plx_view *view, int size, float fill);
+
 /* ---- one image -> field ------------------------------------------------------------------------------------------ */
 
 /* input->camera is the input's (its elevation counts only if `elevation_known`), input->colour (size,size,4) straight

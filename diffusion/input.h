@@ -10,8 +10,4 @@
  * transparent. */
 int plx_input_matte(plx_image *rgba, const plx_image *image, const char *name, char *warning);
 
-/* Turns the view's camera about its own centre to the middle of the object's mask and zooms until the mask's longer side
- * fills `fill` of a square frame; the image is resampled, the camera's position stays. */
-int plx_input_crop(plx_view *out, const plx_view *view, int size, float fill);
-
 #endif

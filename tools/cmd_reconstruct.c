@@ -234,12 +234,8 @@ static int reconstruct_one(job *j, const char *folder) {
 /* ---- the command ---------------------------------------------------------------------------------------------------- */
 
 /* The shipped weights stand in diffusion/weights/ of the source tree, two folders above the program. */
-static int find_model(char out[PATH_SIZE], const char *given) {
+int plx_model_path(char *out, size_t size, const char *given) {
     static const char shipped[] = "diffusion/weights/objects-64.safetensors";
-    if (given) {
-        snprintf(out, PATH_SIZE, "%s", given);
-        return PLX_OK;
-    }
     char program[PATH_SIZE];
     ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
     program[length > 0 ? length : 0] = 0;
@@ -247,7 +243,10 @@ static int find_model(char out[PATH_SIZE], const char *given) {
         char *slash = strrchr(program, '/');
         if (slash) *slash = 0;
     }
-    return plx_output_join(out, program, shipped);
+    int used = given ? snprintf(out, size, "%s", given) : snprintf(out, size, "%s/%s", program, shipped);
+    return (size_t)used < size
+               ? PLX_OK
+               : plx_fail(PLX_ERROR_INPUT, "%s: the path is too long", given ? given : program);
 }
 
 static void stem(char out[PATH_SIZE], const char *path) {
@@ -261,7 +260,7 @@ static int run_reconstruct(const plx_run *run) {
     const reconstruct_values *v = run->values;
     if (!v->output) return plx_fail(PLX_ERROR_USAGE, "reconstruct: --output DIR is needed");
     job j = {.run = run, .values = v};
-    int status = find_model(j.model_path, v->model);
+    int status = plx_model_path(j.model_path, sizeof j.model_path, v->model);
     if (!status) status = plx_model_load(&j.model, j.model_path);
     for (int i = 0; i < run->count && !status; i++) {
         char folder[PATH_SIZE], name[PATH_SIZE];

@@ -16,8 +16,12 @@
 
 #define PLX_VERSION "0.1.0"
 
-extern const plx_command plx_cmd_info, plx_cmd_train, plx_cmd_reconstruct, plx_cmd_fit, plx_cmd_render;
+extern const plx_command plx_cmd_info, plx_cmd_train, plx_cmd_reconstruct, plx_cmd_fit, plx_cmd_render,
+    plx_cmd_eval;
 extern const plx_command plx_cmd_dataset_render, plx_cmd_dataset_info, plx_cmd_dataset_sheet;
+
+/* The model file: the given one, or (NULL) the shipped weights of the program's source tree. */
+int plx_model_path(char *out, size_t size, const char *given);
 
 /* ---- speaking to the user: `parallax: LINE` on stderr ---------------------------------------------------- */
 
