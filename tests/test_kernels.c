@@ -67,7 +67,7 @@ void expect_close(const char *what, const float *seen, const float *ref, size_t 
 const plx_kernels *table(const char *name) {
     plx_device device;
     if (plx_device_open(&device, name) < 0) {
-        test_fail(__FILE__, __LINE__, "%s", plx_error());
+        test_fail(__FILE__, __LINE__, name, "%s", plx_error());
         abort();
     }
     return device.kernels;
