@@ -4,10 +4,56 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 4096 }; /* rays */
+enum {
+    CHUNK = 4096, /* rays */
+    ROUND = 16,   /* samples a ray that are evaluated at once */
+};
+static const float spent_below = 1e-4f; /* a ray ends where less light is left: 1/40 of an 8-bit level */
 
 plx_render_options plx_render_options_default(void) {
     return (plx_render_options){.samples = 96, .skip_empty = true};
+}
+
+/* Rays on their way through the field. */
+typedef struct front {
+    int R;
+    const plx_ray *rays; /* (R) */
+    plx_rays samples;
+    int *next;    /* (R) the sample that comes next */
+    float *light; /* (R) transmittance up to it */
+} front;
+
+/* The next samples, up to ROUND a ray, of the rays whose light is not used up: `which` (alive) are their numbers,
+ * `rays` copies of them. */
+static plx_rays next_round(plx_arena *arena, const front *f, int *which, plx_ray *rays) {
+    int *start = plx_arena_alloc(arena, sizeof(int) * ((size_t)f->R + 1)), alive = 0;
+    start[0] = 0;
+    for (int r = 0; r < f->R; r++) {
+        int left = f->samples.start[r + 1] - f->next[r];
+        if (left <= 0 || f->light[r] < spent_below) continue;
+        start[alive + 1] = start[alive] + (left < ROUND ? left : ROUND);
+        rays[alive] = f->rays[r];
+        which[alive++] = r;
+    }
+    float *t = plx_arena_alloc(arena, sizeof(float) * (size_t)start[alive]);
+    float *length = plx_arena_alloc(arena, sizeof(float) * (size_t)start[alive]);
+    for (int i = 0; i < alive; i++) {
+        size_t count = (size_t)(start[i + 1] - start[i]), from = (size_t)f->next[which[i]];
+        memcpy(t + start[i], f->samples.t + from, sizeof(float) * count);
+        memcpy(length + start[i], f->samples.length + from, sizeof(float) * count);
+    }
+    return (plx_rays){alive, start, t, length};
+}
+
+/* out (R,5) += what the round's samples send through the light that reaches them. */
+static void add_round(front *f, plx_rays round, const int *which, const float *composite, float *out) {
+    for (int i = 0; i < round.R; i++) {
+        int r = which[i];
+        for (int c = 0; c < 5; c++)
+            out[5 * (size_t)r + (size_t)c] += f->light[r] * composite[5 * (size_t)i + (size_t)c];
+        f->light[r] *= 1 - composite[5 * (size_t)i + 3];
+        f->next[r] += round.start[i + 1] - round.start[i];
+    }
 }
 
 /* out (R,5): premultiplied r g b, opacity, sum of weight * t. The tape is left to the caller to reset. */
@@ -15,15 +61,25 @@ static void composite_rays(plx_field *field, const plx_ray *rays, int R, const p
                            float *out) {
     plx_arena *arena = plx_tape_arena(field->tape);
     float radius = field->frame.radius;
-    plx_rays samples = plx_sample_occupied(arena, rays, R, 2 * radius / (float)options->samples,
-                                           options->skip_empty ? field->occupancy : NULL, radius, NULL);
-    if (samples.start[R] == 0) {
-        memset(out, 0, sizeof(float) * 5 * (size_t)R);
-        return;
+    front f = {.R = R,
+               .rays = rays,
+               .samples = plx_sample_occupied(arena, rays, R, 2 * radius / (float)options->samples,
+                                              options->skip_empty ? field->occupancy : NULL, radius, NULL),
+               .next = plx_arena_alloc(arena, sizeof(int) * (size_t)R),
+               .light = plx_arena_alloc(arena, sizeof(float) * (size_t)R)};
+    for (int r = 0; r < R; r++) f.light[r] = 1;
+    memcpy(f.next, f.samples.start, sizeof(int) * (size_t)R);
+    memset(out, 0, sizeof(float) * 5 * (size_t)R);
+    int *which = plx_arena_alloc(arena, sizeof(int) * (size_t)R);
+    plx_ray *alive = plx_arena_alloc(arena, sizeof *alive * (size_t)R);
+    for (size_t mark = plx_arena_mark(arena);; plx_arena_release(arena, mark)) {
+        plx_rays round = next_round(arena, &f, which, alive);
+        if (!round.R) break;
+        const int object_start[2] = {0, round.R};
+        plx_points points = plx_points_along(arena, alive, round, 1, object_start, &field->frame);
+        plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, points);
+        add_round(&f, round, which, plx_composite(field->tape, values, round)->data, out);
     }
-    plx_points points = plx_points_along(arena, rays, samples, 1, (const int[]){0, R}, &field->frame);
-    plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, points);
-    memcpy(out, plx_composite(field->tape, values, samples)->data, sizeof(float) * 5 * (size_t)R);
 }
 
 /* normal (R,3) = -gradient of the density by central differences at each ray's expected depth, turned to the
