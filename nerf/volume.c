@@ -82,8 +82,8 @@ static void composite_rays(plx_field *field, const plx_ray *rays, int R, const p
     }
 }
 
-/* normal (R,3) = -gradient of the density by central differences at each ray's expected depth, turned to the
- * viewer; 0 where depth is 0. */
+/* normal (R,3), turned to the viewer, 0 where depth is 0: against the gradient, by central differences at each ray's
+ * expected depth, of the opacity of `step` (the density itself varies without bound inside an object). */
 static void find_normals(plx_field *field, const plx_ray *rays, int R, const float *depth, float step,
                          float *normal) {
     plx_arena *arena = plx_tape_arena(field->tape);
@@ -107,7 +107,8 @@ static void find_normals(plx_field *field, const plx_ray *rays, int R, const flo
         const float *value = values->data + 24 * (size_t)h, *direction = rays[ray_of[h]].direction;
         double g[3], norm = 0, facing = 0;
         for (int k = 0; k < 3; k++) {
-            g[k] = (double)value[8 * k + 4] - (double)value[8 * k];
+            g[k] =
+                expm1(-(double)step * (double)value[8 * k]) - expm1(-(double)step * (double)value[8 * k + 4]);
             norm += g[k] * g[k];
             facing += g[k] * direction[k];
         }
