@@ -85,11 +85,12 @@ static double mean_psnr(plx_field *field, const plx_views *views) {
 
 TEST(fit, unseen_views_of_a_box) {
     plx_views seen = draw_views(24, 0), unseen = draw_views(6, 0.6f);
-    plx_fit_options options = small_fit(250);
+    plx_fit_options options = small_fit(160);
     plx_field *field;
     REQUIRE(plx_fit(&field, &seen, &options, NULL, NULL) == PLX_OK, "%s", plx_error());
     double psnr = mean_psnr(field, &unseen);
-    EXPECT(psnr > 25, "unseen views: %.2f dB", psnr);
+    /* Seen: 28.9; a wrong axis of a plane gave 16. */
+    EXPECT(psnr > 27, "unseen views: %.2f dB", psnr);
     int occupied = 0;
     for (int i = 0; i < 64 * 64 * 64; i++) occupied += field->occupancy[i];
     /* The box fills 6.3 % of the cube; two cells around it (bilinear planes, dilation) make 9.5 %. */
