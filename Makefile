@@ -1,5 +1,6 @@
 # Parallax
 #   make          the program, build/release/parallax
+#   make demo     installs what is missing, builds, and reconstructs a sample picture with the shipped model
 #   make test     installs what is missing, builds, runs every test
 #   make lint     formatting, and who may include whom
 #   make data     the default object set (Debian's sweethome3d-furniture, not installed) into data/
@@ -26,7 +27,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all objects deps deps-lint deps-data test lint data clean
+.PHONY: all demo objects deps deps-lint deps-data test lint data clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -68,6 +69,12 @@ deps deps-lint deps-data:
 
 # What is built after deps is built by a make of its own, so that nothing compiles before its headers are there.
 submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# ---- demo -----------------------------------------------------------------------------------------------------------
+demo_output := build/demo
+demo: deps
+	+@$(submake) $(program)
+	$(program) reconstruct datasets/samples/stone-lantern.png -o $(demo_output)
 
 # ---- tests and lint -------------------------------------------------------------------------------------------------
 # OMP_WAIT_POLICY: threads that wait at a barrier sleep, or a busy machine takes many times as long.
