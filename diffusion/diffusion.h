@@ -105,7 +105,8 @@ typedef struct plx_train_options {
     const char *folder; /* run folder: state.safetensors, model.safetensors, log.jsonl, sheets */
     const char *init;   /* model file to start from, with a fresh optimiser; NULL = fresh or resumed */
     const char *frame;  /* "camera", "upright"; of a fresh model */
-    int width;          /* channels of the finest level of both U-Nets of a fresh model */
+    int width;          /* channels of the encoder's finest level, of a fresh model */
+    int denoiser_width; /* of the denoiser's; a model of another width gets a fresh denoiser */
     const char
         *record; /* JSON object text put into the model's record (data hash, credits, options); or NULL */
     double save_seconds;

@@ -32,6 +32,7 @@ plx_train_options plx_train_options_default(enum plx_train_stage stage) {
                            .seed = 1,
                            .frame = "camera",
                            .width = 64,
+                           .denoiser_width = 48,
                            .save_seconds = 600,
                            .log_every = 20,
                            .condition_noise = 1};
@@ -316,17 +317,37 @@ static int resume(trainer *t) {
     return status;
 }
 
+/* `from` with a fresh denoiser of another width. */
+static int change_denoiser(plx_model **model, int width, uint64_t seed) {
+    plx_model *from = *model, *to = NULL;
+    plx_model_config config = from->config;
+    config.denoiser.unet.width = width;
+    int status = plx_model_create(&to, &config, seed, true);
+    if (status) return status;
+    for (int i = 0; i < plx_params_count(from->params); i++) {
+        const plx_param *p = plx_params_at(from->params, i);
+        if (strncmp(p->name, "denoiser.", 9)) plx_params_set(to->params, p->name, p->tensor.data);
+    }
+    to->record = from->record, from->record = NULL;
+    plx_model_free(from);
+    *model = to;
+    return PLX_OK;
+}
+
 static int open_model(trainer *t) {
     const plx_train_options *o = t->o;
     plx_model_config config = plx_model_config_default();
     if (o->init) {
         int status = plx_model_open(&t->model, o->init, true);
+        if (!status && t->model->config.denoiser.unet.width != o->denoiser_width)
+            status = change_denoiser(&t->model, o->denoiser_width, o->seed);
         return status ? status : close_record(t->model);
     }
     if (plx_frame_kind_of(o->frame) < 0)
         return plx_fail(PLX_ERROR_INPUT, "frame '%s': camera or upright", o->frame);
     config.frame = (enum plx_frame_kind)plx_frame_kind_of(o->frame);
-    config.encoder.unet.width = config.denoiser.unet.width = o->width;
+    config.encoder.unet.width = o->width;
+    config.denoiser.unet.width = o->denoiser_width;
     config.denoiser.unet.context = plx_encoder_features(&config.encoder);
     return plx_model_create(&t->model, &config, o->seed, true);
 }

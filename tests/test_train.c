@@ -45,7 +45,7 @@ static int sphere_batch(const plx_batch_request *r, plx_views *out, void *user) 
 static plx_train_options small(enum plx_train_stage stage, const char *folder) {
     plx_train_options o = plx_train_options_default(stage);
     o.size = 32;
-    o.width = 16;
+    o.width = o.denoiser_width = 16;
     o.batch = 2;
     o.targets = 2;
     o.steps = 6;

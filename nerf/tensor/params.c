@@ -192,6 +192,13 @@ void plx_params_zero_grad(plx_params *params) {
     memset(params->grad, 0, params->block * sizeof(float));
 }
 
+void plx_params_set(plx_params *params, const char *name, const float *values) {
+    plx_tensor *tensor = plx_params_get(params, name);
+    size_t bytes = plx_tensor_size(tensor) * sizeof(float);
+    memcpy(tensor->data, values, bytes);
+    if (params->ema) memcpy(params->ema + (tensor->data - params->value), values, bytes);
+}
+
 void plx_params_use_ema(plx_params *params, bool use) {
     PLX_CHECK(params->ema, "these parameters are not for training and have no EMA");
     if (params->ema_in_use == use) return;

@@ -25,6 +25,8 @@ int plx_params_allocate(plx_params *params, uint64_t seed, bool train); /* train
 
 /* After allocate. The tensor is owned by params and stays valid. PLX_CHECK if there is no such name. */
 plx_tensor *plx_params_get(plx_params *params, const char *name);
+/* Sets a parameter's values, and its EMA's if there is one. */
+void plx_params_set(plx_params *params, const char *name, const float *values);
 int plx_params_count(const plx_params *params);
 plx_param *plx_params_at(plx_params *params, int index);
 size_t plx_params_size(const plx_params *params); /* elements, padding left out */
