@@ -45,6 +45,7 @@ static int spawn_ffmpeg(plx_video *video, double fps, int input) {
     if (asprintf(&output, "file:%s", video->writer.beside) < 0) return ENOMEM;
     const char *arguments[] = {
         "ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y",
+        "-xerror", /* without it a disk that fills at the end is exit status 0 */
         /* in: what plx_video_add sends */
         "-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size, "-framerate", rate, "-i", "pipe:0",
         /* out: H.264, studio range, BT.709 */

@@ -188,7 +188,7 @@ static int write_record(job *j, const char *folder) {
 }
 
 static int reconstruct_one(job *j, const char *folder) {
-    plx_output out = {{0}, {0}};
+    plx_output out = {.made = false};
     char file[PATH_SIZE];
     j->seconds = json_object();
     j->stage_start = plx_now();

@@ -26,13 +26,17 @@ static void remove_tree(const char *path) {
 }
 
 int plx_output_open(plx_output *o, const char *folder) {
+    struct stat info;
+    o->made = stat(folder, &info) != 0;
     int status = plx_make_directories(folder);
     if (!status) status = plx_output_join(o->temporary, folder, ".parallax-XXXXXX");
     if (status) return status;
     snprintf(o->folder, PLX_OUTPUT_PATH, "%s", folder);
     if (mkdtemp(o->temporary)) return PLX_OK;
+    int why = errno;
+    if (o->made) rmdir(folder);
     o->temporary[0] = 0;
-    return plx_fail(PLX_ERROR_IO, "%s: cannot be written: %s", folder, strerror(errno));
+    return plx_fail(PLX_ERROR_IO, "%s: cannot be written: %s", folder, strerror(why));
 }
 
 int plx_output_commit(plx_output *o) {
@@ -48,9 +52,12 @@ int plx_output_commit(plx_output *o) {
         if (!status && rename(from, to)) status = plx_fail(PLX_ERROR_IO, "%s: %s", to, strerror(errno));
     }
     if (directory) closedir(directory);
+    if (!status) o->made = false;
     return status;
 }
 
 void plx_output_close(plx_output *o) {
-    if (o->temporary[0]) remove_tree(o->temporary);
+    if (!o->temporary[0]) return;
+    remove_tree(o->temporary);
+    if (o->made) rmdir(o->folder);
 }

@@ -3,17 +3,20 @@
 #ifndef PLX_TOOLS_OUTPUT_H
 #define PLX_TOOLS_OUTPUT_H
 
+#include <stdbool.h>
+
 #define PLX_OUTPUT_PATH 4096 /* bytes of a path */
 
 typedef struct plx_output {
     char folder[PLX_OUTPUT_PATH], temporary[PLX_OUTPUT_PATH]; /* write into `temporary` */
+    bool made;                                                /* the folder was not there before */
 } plx_output;
 
 /* Makes both; PLX_ERROR_IO names the folder that cannot be written. */
 int plx_output_open(plx_output *output, const char *folder);
 /* Each result takes the place of its namesake of an earlier run; nothing else in the folder is touched. */
 int plx_output_commit(plx_output *output);
-/* Removes what was not committed; for a zeroed output it does nothing. */
+/* Removes what was not committed, and the folder if it was made for it; for a zeroed output it does nothing. */
 void plx_output_close(plx_output *output);
 
 /* out = "folder/name"; PLX_ERROR_INPUT when that is too long. */

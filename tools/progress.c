@@ -37,6 +37,7 @@ void plx_progress_start(bool quiet) {
     struct sigaction action = {.sa_handler = request_stop, .sa_flags = (int)SA_RESETHAND | SA_RESTART};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write, with its line */
 }
 
 void plx_progress_end(void) {
