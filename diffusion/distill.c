@@ -27,7 +27,7 @@ plx_distill_options plx_distill_options_paper(void) {
         .seed = 1,
     };
     options.step.decoder_rate = 0.1f;
-    options.step.opacity_weight = 0.1f;
+    options.step.opacity_weight = 0.5f;
     return options;
 }
 
@@ -186,10 +186,20 @@ static void target_ray(plx_ray_target *out, const plx_camera *camera, size_t pix
                    out->direction);
 }
 
+/* What a denoiser leaves on an empty background, an opacity of a few hundredths, adds up to fog over many views: 0 below
+ * `haze`, 1 from twice that on. */
+static float presence(float opacity) {
+    static const float haze = 0.06f;
+    return fminf(fmaxf(opacity / haze - 1, 0), 1);
+}
+
 static void target_of_view(const distillation *d, plx_ray_target *out, size_t p, float weight) {
     target_ray(out, &d->views->cameras[p / d->pixels], p % d->pixels);
-    for (int c = 0; c < 3; c++) out->colour[c] = 0.5f * (d->image[p * (size_t)d->C + (size_t)c] + 1);
     out->opacity = opacity_of(d, p);
+    float present = d->C == 4 ? presence(out->opacity) : 1;
+    for (int c = 0; c < 3; c++)
+        out->colour[c] = 1 - present * (1 - 0.5f * (d->image[p * (size_t)d->C + (size_t)c] + 1));
+    if (d->C == 4) out->opacity *= present;
     out->weight = weight;
 }
 

@@ -43,6 +43,8 @@ static plx_distill_options distill_options(const plx_refine_options *o) {
     d.step.rate = o->rate;
     d.step.decoder_rate = o->decoder_rate;
     d.step.opacity_weight = o->opacity_weight;
+    d.step.skip_empty = true; /* the reconstruction's occupancy; every render of a level renews it */
+    d.step.coarse = 64;       /* across the sphere: about ten fall into occupied cells */
     d.seed = o->seed;
     return d;
 }
