@@ -122,10 +122,11 @@ static const char *folder_file(const char *name) {
 static json_t *evaluated(const char *more) {
     char arguments[2048];
     const char *text, *dir = test_directory();
-    snprintf(arguments, sizeof arguments,
-             "eval --quiet --model %s/tiny.safetensors --catalogue %s/objects.tsv --data %s --json "
-             "%s/eval.json %s",
-             dir, dir, dir, dir, more);
+    snprintf(
+        arguments, sizeof arguments,
+        "eval --quiet --samples 8 --model %s/tiny.safetensors --catalogue %s/objects.tsv --data %s --json "
+        "%s/eval.json %s",
+        dir, dir, dir, dir, more);
     int code = test_run_parallax(arguments, &text);
     EXPECT(code == 0, "%d %s", code, text);
     return json_load_file(folder_file("eval.json"), 0, NULL);

@@ -9,7 +9,7 @@
 
 typedef struct eval_values {
     const char *model, *catalogue, *data, *licence, *json, *sheet, *csv;
-    int split, objects, input, elevation, rows;
+    int split, objects, input, elevation, rows, samples;
     unsigned methods;
     int64_t seed;
 } eval_values;
@@ -37,6 +37,7 @@ static const plx_option options[] = {
      .help = "the input as the protocol frames it, or as reconstruct --crop auto does"},
     {PLX_OPTION_CHOICE, "elevation", 0, AT(elevation), "known", .word = "known|unknown",
      .help = "whether the model is told the input's elevation"},
+    {PLX_OPTION_INT, "samples", 0, AT(samples), "96", 1, 4096, .help = "across the scene, a ray"},
     {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of the refinement"},
     {PLX_OPTION_TEXT, "catalogue", 0, AT(catalogue), "datasets/objects.tsv", .word = "FILE",
      .help = "which objects there are"},
@@ -164,6 +165,7 @@ static int predict(plx_image out[TARGETS], const evaluation *e, enum method meth
                    const plx_views *views) {
     plx_render_options o = plx_render_options_default();
     plx_field *field = NULL;
+    o.samples = e->values->samples;
     int status = method >= FEEDFORWARD ? make_field(&field, e, method, input) : PLX_OK;
     for (int k = 0; k < TARGETS && !status; k++) {
         plx_view view = {.camera = views->views[1 + k].camera};
