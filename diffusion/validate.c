@@ -8,21 +8,6 @@
 
 enum { SHEET_OBJECTS = 12, SHEET_TARGETS = 4 };
 
-static double view_iou(const plx_image *a, const plx_image *b) {
-    size_t both = 0, either = 0;
-    for (int p = 0; p < a->height * a->width; p++) {
-        bool x = a->data[4 * (size_t)p + 3] > 0.5f, y = b->data[4 * (size_t)p + 3] > 0.5f;
-        both += x && y;
-        either += x || y;
-    }
-    return either ? (double)both / (double)either : 1;
-}
-
-static double azimuth_gap(const plx_camera *a, const plx_camera *b) {
-    double gap = fabs((double)plx_camera_azimuth(a) - plx_camera_azimuth(b));
-    return (gap > M_PI ? 2 * M_PI - gap : gap) * 180 / M_PI;
-}
-
 typedef struct sums {
     double psnr, iou, side;
     int sides;
@@ -47,8 +32,8 @@ static int one_object(sums *sum, plx_field *field, const plx_views *item, plx_im
         if (!status) status = plx_image_over(&a, &truth->colour, 1);
         if (!status) status = plx_image_over(&b, &view.colour, 1);
         if (!status) {
-            double overlap = view_iou(&truth->colour, &view.colour);
-            double gap = azimuth_gap(&item->views[0].camera, &truth->camera);
+            double overlap = plx_silhouette_iou(&truth->colour, &view.colour);
+            double gap = plx_camera_azimuth_gap(&item->views[0].camera, &truth->camera);
             psnr += plx_psnr(&a, &b);
             iou += overlap;
             if (gap >= 60 && gap < 120) sum->side += overlap, sum->sides++;

@@ -42,7 +42,7 @@ TEST(eval, gaps) {
         EXPECT(plx_eval_gap_bin(degrees[i]) == i / 2, "%g: bin %d", degrees[i], plx_eval_gap_bin(degrees[i]));
     plx_camera a = plx_camera_orbit(3, 0.3f, 1.3f, 0.9f, 8, 8),
                b = plx_camera_orbit(-3, 0.3f, 1.3f, 0.9f, 8, 8);
-    double gap = plx_eval_azimuth_gap(&a, &b), truth = (2 * M_PI - 6) * 180 / M_PI;
+    double gap = plx_camera_azimuth_gap(&a, &b), truth = (2 * M_PI - 6) * 180 / M_PI;
     EXPECT(fabs(gap - truth) < 1e-4, "%g, not %g: across the seam; poses are floats", gap, truth);
 }
 

@@ -198,7 +198,7 @@ static void sheet_targets(int out[SHEET_TARGETS], const plx_views *views) {
         for (int k = 0; k < TARGETS; k++) {
             bool taken = false;
             for (int before = 0; before < s; before++) taken |= out[before] == k;
-            double gap = plx_eval_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
+            double gap = plx_camera_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
             double away = fabs(gap - (30 + 60 * s));
             if (taken || away >= nearest) continue;
             nearest = away;
@@ -220,7 +220,7 @@ static int evaluate_method(evaluation *e, int index, int object, const plx_view 
     for (int k = 0; k < TARGETS && !status; k++) {
         plx_eval_sample *s = &r->samples[r->count++];
         s->object = object;
-        s->gap = plx_eval_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
+        s->gap = plx_camera_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
         status = plx_eval_measure(s, &views->views[1 + k], &predicted[k], method == EXTRUDED);
     }
     sheet_targets(shown, views);

@@ -13,11 +13,6 @@ int plx_eval_gap_bin(double degrees) {
     return bin;
 }
 
-double plx_eval_azimuth_gap(const plx_camera *a, const plx_camera *b) {
-    double gap = fabs((double)plx_camera_azimuth(a) - (double)plx_camera_azimuth(b));
-    return (gap > M_PI ? 2 * M_PI - gap : gap) * 180 / M_PI;
-}
-
 int plx_eval_measure(plx_eval_sample *out, const plx_view *truth, const plx_image *prediction,
                      bool silhouette_only) {
     plx_image a = {0}, b = {0};

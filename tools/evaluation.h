@@ -19,7 +19,6 @@ extern const char *const plx_eval_metric_names[PLX_EVAL_METRICS]; /* "psnr", ...
 #define PLX_EVAL_GAPS 4
 extern const double plx_eval_gap_limits[PLX_EVAL_GAPS + 1];
 int plx_eval_gap_bin(double degrees);
-double plx_eval_azimuth_gap(const plx_camera *a, const plx_camera *b); /* degrees, 0 to 180 */
 
 /* One target view of one object. */
 typedef struct plx_eval_sample {

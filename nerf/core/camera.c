@@ -90,6 +90,11 @@ float plx_camera_azimuth(const plx_camera *camera) {
     return atan2f(p[1] + 0.0f, p[0]); /* + 0 turns -0 into 0: the -x side is pi, never -pi */
 }
 
+double plx_camera_azimuth_gap(const plx_camera *a, const plx_camera *b) {
+    double gap = fabs((double)plx_camera_azimuth(a) - (double)plx_camera_azimuth(b));
+    return (gap > M_PI ? 2 * M_PI - gap : gap) * 180 / M_PI;
+}
+
 float plx_camera_elevation(const plx_camera *camera) {
     vec3 p;
     get_column(camera, POSITION, p);

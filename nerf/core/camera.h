@@ -30,6 +30,8 @@ float plx_camera_fov(const plx_camera *camera); /* vertical, radians */
 void plx_camera_position(const plx_camera *camera, float position[3]);
 float plx_camera_azimuth(const plx_camera *camera);   /* of the position, radians, (-pi,pi] */
 float plx_camera_elevation(const plx_camera *camera); /* of the position, radians */
+/* Between the azimuths of two positions, the shorter way round: degrees, 0 to 180. */
+double plx_camera_azimuth_gap(const plx_camera *a, const plx_camera *b);
 
 /* The unit ray through the image point (px, py), in pixels: pixel (i,j)'s centre is px = j + .5, py = i + .5. */
 void plx_camera_ray(const plx_camera *camera, float px, float py, float origin[3], float direction[3]);
