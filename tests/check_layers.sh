@@ -34,7 +34,7 @@ BEGIN {
     allowed["render"] = "render nerf/core"
     allowed["datasets"] = "datasets render nerf/core"
     allowed["tools"] = "tools"
-    split("nerf/nerf.h diffusion/diffusion.h render/render.h datasets/datasets.h", names)
+    split("nerf/nerf.h nerf/consistency.h diffusion/diffusion.h render/render.h datasets/datasets.h", names)
     for (i in names) public[names[i]] = 1
     # Libraries with one .c file each: the folder that may hold it, and what its headers start with.
     split("assimp/ embree3/ OpenEXR/ stb/ zip.h nettle/ dnnl oneapi/dnnl popt.h", prefixes)

@@ -1,0 +1,74 @@
+/* 3D consistency: are generated views with known poses views of one object? No score needs a true picture. Public.
+ *
+ * What each sees, and where it fails (tests/test_consistency*.c hold both):
+ *  - All but TSED: a flat or blurred picture is consistent with its like, so that blur is never punished. Read them beside
+ *    a score of quality.
+ *  - Reprojection and surface variance are as true as the depth. With true depth they also see wrong shape and wrong pose
+ *    (as wrong colour); with depth from a field that was fitted to the same views they see only what the field could not
+ *    explain. An object of one colour looks right from wrong poses, and a symmetric one from poses of its symmetry.
+ *  - TSED asks for texture: without at least 10 matches a pair counts as inconsistent, true or not (`matched` tells how
+ *    many had them). It tells views that are wrong in geometry, not in colour. At small baselines it passes
+ *    the same picture shown at every pose: near the epipoles' horizon no motion is a legal motion.
+ *  - The field score sees everything that a field of that budget cannot explain, true detail too: compare only scores
+ *    of one budget, size and set of poses. The same picture at every pose scores well against views near by. */
+#ifndef PLX_NERF_CONSISTENCY_H
+#define PLX_NERF_CONSISTENCY_H
+
+#include "nerf/nerf.h"
+
+/* ---- pairs of views and their epipolar geometry ------------------------------------------------------------ */
+
+typedef struct plx_view_pair {
+    int a, b; /* a < b */
+} plx_view_pair;
+
+/* Pairs in which one view is among the `neighbours` nearest of the other, by the distance of the cameras' centres; 0:
+ * all pairs. Ordered by a, then b. Pairs without a baseline (centres closer than 1e-4 of their distance from the mean
+ * centre) are left out: they have no epipolar geometry. Free *pairs. */
+int plx_view_pairs(plx_view_pair **pairs, int *count, const plx_views *views, int neighbours);
+
+/* F (3,3) with p_b' F p_a = 0 for the images p = (px, py, 1), in pixels, of one point; 0 without a baseline. */
+void plx_fundamental(const plx_camera *a, const plx_camera *b, double F[9]);
+
+/* Mean of the distances of each point from the other's epipolar line, pixels; NAN at an epipole or without a baseline. */
+double plx_epipolar_distance(const double F[9], const float point_a[2], const float point_b[2]);
+
+/* ---- surfaces seen by several views ------------------------------------------------------------------------ */
+
+/* Every view has depth of its colour's size. A surface point is seen by a view where the depth around its image is smooth
+ * (no silhouette, fold or crease within a pixel: colours there are mixtures) and equals the point's distance. Lengths are
+ * in footprints: what one pixel covers at that distance. Colours are over white, 8 bits, bilinear. */
+typedef struct plx_surface_options {
+    float tolerance; /* footprints between a point's distance and the view's depth. Default 1 */
+    float roughness; /* largest second difference of depth that is smooth, footprints. Default 1 */
+    int neighbours;  /* reprojection: pairs as of plx_view_pairs. Default 8 */
+    int least_views; /* variance: points that fewer views see do not count; 2 or more. Default 3 */
+    float cell;      /* variance: side of the cubes that each hold one point, footprints. Default 1 */
+} plx_surface_options;
+
+plx_surface_options plx_surface_options_default(void);
+
+typedef struct plx_reprojection {
+    int pairs;              /* ordered: from each view of a pair to the other */
+    int64_t points, shared; /* surface points of the first views, and those that the second sees too */
+    double coverage;        /* shared / points; NAN if there are none */
+    double absolute,
+        rms; /* of the colours' differences, mean over channels and shared points, [0,1]; NAN if none */
+} plx_reprojection;
+
+/* The points at one view's pixel centres, looked up in its neighbours. PLX_ERROR_INPUT names the view that is not as above. */
+int plx_reprojection_score(plx_reprojection *out, const plx_views *views, const plx_surface_options *options);
+
+typedef struct plx_surface_variance {
+    int64_t points, seen; /* surface points, and those that enough views see */
+    double coverage;      /* seen / points */
+    double views;         /* that see a point of `seen`, mean */
+    double
+        deviation; /* root of the mean over seen points of the unbiased variance of colour, mean over channels */
+} plx_surface_variance;
+
+/* The points are those of all views' pixel centres, one a cube. */
+int plx_surface_variance_score(plx_surface_variance *out, const plx_views *views,
+                               const plx_surface_options *options);
+
+#endif
