@@ -119,6 +119,18 @@ static const char *folder_file(const char *name) {
     return path[turn];
 }
 
+static bool exists(const char *path) {
+    FILE *file = fopen(path, "r");
+    if (file) fclose(file);
+    return file != NULL;
+}
+
+static int write_set(void) {
+    int status = tiny_model_save(folder_file("tiny.safetensors"));
+    if (!status) status = plx_file_write(folder_file("cube.obj"), cube, sizeof cube - 1);
+    return status ? status : plx_file_write(folder_file("objects.tsv"), table, sizeof table - 1);
+}
+
 static json_t *evaluated(const char *more) {
     char arguments[2048];
     const char *text, *dir = test_directory();
@@ -134,9 +146,7 @@ static json_t *evaluated(const char *more) {
 
 TEST(eval, whole_command_twice) {
     char sheet[512];
-    REQUIRE(tiny_model_save(folder_file("tiny.safetensors")) == 0, "%s", plx_error());
-    REQUIRE(plx_file_write(folder_file("cube.obj"), cube, sizeof cube - 1) == 0, "%s", plx_error());
-    REQUIRE(plx_file_write(folder_file("objects.tsv"), table, sizeof table - 1) == 0, "%s", plx_error());
+    REQUIRE(write_set() == 0, "%s", plx_error());
     snprintf(sheet, sizeof sheet, "--licence CC0 --sheet %s", folder_file("sheet.png"));
     json_t *once = evaluated(sheet), *twice = evaluated("--licence CC0"),
            *cropped = evaluated("--methods feedforward --objects 1 --input auto --elevation unknown");
@@ -155,6 +165,71 @@ TEST(eval, whole_command_twice) {
     EXPECT(image.height == 32 && image.width == 7 * 32, "%dx%d", image.width, image.height);
     plx_image_free(&image);
     json_decref(once), json_decref(twice), json_decref(cropped);
+}
+
+/* One process for each object, or one for both with two threads. */
+TEST(eval, workers_change_nothing) {
+    char sheets[2][512];
+    REQUIRE(write_set() == 0, "%s", plx_error());
+    snprintf(sheets[0], sizeof sheets[0], "--threads 1 --sheet %s", folder_file("one.png"));
+    snprintf(sheets[1], sizeof sheets[1], "--threads 3 --sheet %s", folder_file("three.png"));
+    json_t *one = evaluated(sheets[0]), *three = evaluated(sheets[1]);
+    REQUIRE(json_array_size(one) == 3 && json_array_size(three) == 3, "methods");
+    for (size_t m = 0; m < 3; m++)
+        EXPECT(json_equal(json_object_get(json_array_get(one, m), "results"),
+                          json_object_get(json_array_get(three, m), "results")),
+               "method %zu: 1 and 3 threads, two results", m);
+    plx_image a = {0}, b = {0};
+    REQUIRE(!plx_image_load(&a, folder_file("one.png")) && !plx_image_load(&b, folder_file("three.png")),
+            "%s", plx_error());
+    EXPECT(a.height == 64 && b.height == 64 && !memcmp(a.data, b.data, sizeof(float) * 64 * 7 * 32 * 3),
+           "the sheets differ");
+    EXPECT(!exists(folder_file("eval.json.partial")) && !exists(folder_file("one.png.partial")),
+           "left behind");
+    plx_image_free(&a), plx_image_free(&b);
+    json_decref(one), json_decref(three);
+}
+
+/* The second object's mesh is missing; then it is there. */
+TEST(eval, goes_on_from_what_is_measured) {
+    static const char broken[] =
+        "id\tname\tclass\tfile\tlicence\tcredit\tup\trotation\tgroup\tsplit\ttrain_ok\tnote\n"
+        "a\tA\tbox\tcube.obj\tCC0-1.0\tme\ty\t\ta\ttest\t1\t\n"
+        "b\tB\tbox\tlate.obj\tCC-BY-3.0\tme\ty\t\tb\ttest\t1\t\n";
+    char arguments[2048];
+    const char *text, *dir = test_directory();
+    REQUIRE(write_set() == 0 && plx_file_write(folder_file("objects.tsv"), broken, sizeof broken - 1) == 0,
+            "%s", plx_error());
+    remove(folder_file("late.obj"));
+    const char *format =
+        "eval --methods copy,extruded --threads %d --catalogue %s/objects.tsv --data %s --json "
+        "%s/part.json %s";
+    snprintf(arguments, sizeof arguments, format, 1, dir, dir, dir, "");
+    int code = test_run_parallax(arguments, &text);
+    EXPECT(code == 1 && strstr(text, "late.obj"), "%d %s", code, text);
+    EXPECT(exists(folder_file("part.json.partial")) && !exists(folder_file("part.json")), "%s", text);
+
+    snprintf(arguments, sizeof arguments, format, 2, dir, dir, dir, "--samples 7");
+    code = test_run_parallax(arguments, &text);
+    EXPECT(code == 1 && strstr(text, "part.json.partial") && strstr(text, "'samples'"), "%d %s", code, text);
+
+    REQUIRE(plx_file_write(folder_file("late.obj"), cube, sizeof cube - 1) == 0, "%s", plx_error());
+    FILE *journal = fopen(folder_file("part.json.partial"), "a");
+    REQUIRE(journal, "no journal");
+    fputs("{\"method\": \"copy\", \"obj", journal); /* cut off */
+    fclose(journal);
+    snprintf(arguments, sizeof arguments, format, 2, dir, dir, dir, "");
+    code = test_run_parallax(arguments, &text);
+    EXPECT(code == 0 && strstr(text, "1 of 2 objects were measured already"), "%d %s", code, text);
+    EXPECT(!exists(folder_file("part.json.partial")), "left behind");
+    json_t *parts = json_load_file(folder_file("part.json"), 0, NULL);
+    REQUIRE(plx_file_write(folder_file("objects.tsv"), table, sizeof table - 1) == 0, "%s", plx_error());
+    json_t *whole = evaluated("--methods copy,extruded --samples 96");
+    for (size_t m = 0; m < 2; m++)
+        EXPECT(json_equal(json_object_get(json_array_get(parts, m), "results"),
+                          json_object_get(json_array_get(whole, m), "results")),
+               "method %zu: in one go and in two, two results", m);
+    json_decref(parts), json_decref(whole);
 }
 
 TEST(eval, command_refuses) {

@@ -2,10 +2,15 @@
 #include "tools/parallax.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "tools/evaluation_journal.h"
 #include "tools/evaluation_report.h"
+#include "tools/evaluation_sheet.h"
+#include "tools/evaluation_workers.h"
 
 typedef struct eval_values {
     const char *model, *catalogue, *data, *licence, *json, *sheet, *csv;
@@ -21,7 +26,12 @@ enum method { COPY, EXTRUDED, FEEDFORWARD, PAPER, BLEND, METHODS };
 static const char *const method_names[METHODS] = {"copy", "extruded", "feedforward", "paper", "blend"};
 enum { INPUT_EXACT, INPUT_AUTO };
 enum { ELEVATION_KNOWN, ELEVATION_UNKNOWN };
-enum { TARGETS = PLX_PROTOCOL_TARGETS, SHEET_TARGETS = 3, PICTURE_SIZE = 256, PATH_SIZE = 4096 };
+enum {
+    TARGETS = PLX_PROTOCOL_TARGETS,
+    SHEET_TARGETS = PLX_EVAL_SHEET_TARGETS,
+    PICTURE_SIZE = 256,
+    PATH_SIZE = 4096
+};
 
 static const plx_option options[] = {
     {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE",
@@ -43,7 +53,8 @@ static const plx_option options[] = {
      .help = "which objects there are"},
     {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR", .help = "where make data put them"},
     {PLX_OPTION_TEXT, "json", 0, AT(json), NULL, .word = "FILE",
-     .help = "results in the shape of ns-eval's, one for each method"},
+     .help =
+         "results in the shape of ns-eval's, one for each method; FILE.partial while it runs, to go on from"},
     {PLX_OPTION_TEXT, "csv", 0, AT(csv), NULL, .word = "FILE", .help = "one line for each view"},
     {PLX_OPTION_TEXT, "sheet", 0, AT(sheet), NULL, .word = "FILE.png",
      .help = "rows: objects; columns: input, then truth and each method for three views"},
@@ -56,15 +67,19 @@ typedef struct evaluation {
     const eval_values *values;
     plx_catalogue catalogue;
     const plx_object **objects; /* (count) */
+    const char **ids;           /* (count) theirs */
     int count;
     plx_model *model; /* NULL when no method needs one */
     char model_path[PATH_SIZE];
-    int size;                         /* pixels */
+    int size, threads;                /* pixels; of the process */
     plx_eval_result results[METHODS]; /* of those that were asked for */
     enum method methods[METHODS];
     int method_count;
-    plx_image sheet;
-    int rows; /* of it */
+    plx_eval_journal journal;
+    plx_eval_sheet sheet;
+    int *pending; /* (pending_count) objects that are not whole */
+    int pending_count;
+    unsigned *done; /* (count) bit m: by methods[m] */
 } evaluation;
 
 static bool wanted(const eval_values *v, const plx_object *object) {
@@ -93,39 +108,115 @@ static bool drawn_on_sheet(enum method method) {
     return method == FEEDFORWARD || method == PAPER || method == BLEND;
 }
 
-static int start(evaluation *e, const eval_values *v) {
-    e->values = v;
-    e->size = 64;
+/* One thread here: the worker processes are forked before any OpenMP team is. */
+static int load_model(evaluation *e) {
     unsigned need_model = 1u << FEEDFORWARD | 1u << PAPER | 1u << BLEND;
-    int columns = 1, status = plx_catalogue_load(&e->catalogue, v->catalogue);
-    if (!status) status = select_objects(e);
-    if (!status && v->methods & need_model) {
-        status = plx_model_path(e->model_path, sizeof e->model_path, v->model);
-        if (!status) status = plx_model_load(&e->model, e->model_path);
-        if (!status) e->size = plx_model_size(e->model);
-    }
-    for (int m = 0; m < METHODS && !status; m++) {
-        if (!(v->methods & 1u << m)) continue;
-        plx_eval_result *r = &e->results[e->method_count];
-        r->method = method_names[m];
-        r->samples = calloc((size_t)e->count * TARGETS, sizeof *r->samples);
-        if (!r->samples) status = plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
-        if (drawn_on_sheet((enum method)m)) columns += SHEET_TARGETS;
-        e->methods[e->method_count++] = (enum method)m;
-    }
-    columns += SHEET_TARGETS;
-    e->rows = v->rows < e->count ? v->rows : e->count;
-    if (!status && v->sheet) status = plx_image_create(&e->sheet, e->rows * e->size, columns * e->size, 3);
-    for (int i = 0; i < (e->sheet.data ? e->sheet.height * e->sheet.width * 3 : 0); i++) e->sheet.data[i] = 1;
+    e->size = 64;
+    e->threads = omp_get_max_threads();
+    if (!(e->values->methods & need_model)) return PLX_OK;
+    omp_set_num_threads(1);
+    int status = plx_model_path(e->model_path, sizeof e->model_path, e->values->model);
+    if (!status) status = plx_model_load(&e->model, e->model_path);
+    if (!status) e->size = plx_model_size(e->model);
     return status;
 }
 
-static void finish(evaluation *e) {
+static int make_results(evaluation *e) {
+    for (int m = 0; m < METHODS; m++) {
+        if (!(e->values->methods & 1u << m)) continue;
+        plx_eval_result *r = &e->results[e->method_count];
+        r->method = method_names[m];
+        r->samples = calloc((size_t)e->count * TARGETS, sizeof *r->samples);
+        if (!r->samples) return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
+        e->methods[e->method_count++] = (enum method)m;
+    }
+    return PLX_OK;
+}
+
+/* All that a measurement depends on, its object and method aside. A model is known by its file's size and time. */
+static json_t *settings_of(const evaluation *e) {
+    const eval_values *v = e->values;
+    struct stat info = {0};
+    json_t *metrics = json_array();
+    for (int m = 0; m < PLX_EVAL_METRICS; m++)
+        json_array_append_new(metrics, json_string(plx_eval_metric_names[m]));
+    if (*e->model_path) stat(e->model_path, &info);
+    return json_pack("{s:s, s:o, s:s, s:s, s:[sII], s:b, s:b, s:i, s:I, s:i}", "version", PLX_VERSION,
+                     "metrics", metrics, "catalogue", e->catalogue.hash, "data", v->data, "model",
+                     e->model_path, (json_int_t)info.st_size, (json_int_t)info.st_mtime, "input",
+                     v->input == INPUT_AUTO, "elevation", v->elevation == ELEVATION_KNOWN, "samples",
+                     v->samples, "seed", (json_int_t)v->seed, "size", e->size);
+}
+
+/* Beside the JSON, else the CSV. */
+static int open_journal(evaluation *e) {
+    const char *beside = e->values->json ? e->values->json : e->values->csv;
+    char path[PATH_SIZE];
+    if (snprintf(path, sizeof path, "%s.partial", beside ? beside : "") >= (int)sizeof path)
+        return plx_fail(PLX_ERROR_INPUT, "%s: the path is too long", beside);
+    json_t *settings = settings_of(e);
+    int status = settings ? plx_eval_journal_open(&e->journal, beside ? path : NULL, settings)
+                          : plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
+    json_decref(settings);
+    return status;
+}
+
+static bool is_done(const evaluation *e, const json_t *entries, int object, int m) {
+    plx_eval_sample samples[TARGETS];
+    plx_eval_entry entry = {.method = e->results[m].method,
+                            .object = e->objects[object]->id,
+                            .count = TARGETS,
+                            .samples = samples};
+    if (!plx_eval_journal_find(entries, &entry)) return false;
+    return !e->sheet.path || object >= e->sheet.rows || !drawn_on_sheet(e->methods[m]) ||
+           (plx_eval_strip_exists(&e->sheet, entry.object, entry.method) &&
+            plx_eval_strip_exists(&e->sheet, entry.object, "input"));
+}
+
+static int find_pending(evaluation *e) {
+    json_t *entries;
+    e->pending = malloc((size_t)e->count * sizeof *e->pending);
+    e->done = calloc((size_t)e->count, sizeof *e->done);
+    e->ids = malloc((size_t)e->count * sizeof *e->ids);
+    if (!e->pending || !e->done || !e->ids) return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
+    int status = plx_eval_journal_read(&e->journal, &entries);
+    if (status) return status;
+    for (int i = 0; i < e->count; i++) {
+        e->ids[i] = e->objects[i]->id;
+        for (int m = 0; m < e->method_count; m++)
+            if (is_done(e, entries, i, m)) e->done[i] |= 1u << m;
+        if (e->done[i] != (1u << e->method_count) - 1) e->pending[e->pending_count++] = i;
+    }
+    json_decref(entries);
+    return PLX_OK;
+}
+
+static int start(evaluation *e, const eval_values *v) {
+    e->values = v;
+    int status = plx_catalogue_load(&e->catalogue, v->catalogue);
+    if (!status) status = select_objects(e);
+    if (!status) status = load_model(e);
+    if (!status) status = make_results(e);
+    if (!status) status = open_journal(e);
+    if (!status)
+        status = plx_eval_sheet_open(&e->sheet, v->sheet, e->size, v->rows < e->count ? v->rows : e->count);
+    if (!status) status = find_pending(e);
+    return status;
+}
+
+/* What was measured stays when something went wrong. */
+static void finish(evaluation *e, bool whole) {
+    bool kept = !whole && e->journal.path;
+    if (kept && e->done) plx_note("%s: what is measured; the same command goes on from it", e->journal.path);
+    plx_eval_sheet_close(&e->sheet, !kept);
+    plx_eval_journal_close(&e->journal, !kept);
     for (int m = 0; m < e->method_count; m++) free(e->results[m].samples);
     plx_model_free(e->model);
     plx_catalogue_free(&e->catalogue);
-    plx_image_free(&e->sheet);
     free(e->objects);
+    free(e->ids);
+    free(e->pending);
+    free(e->done);
 }
 
 /* ---- one object, one method ------------------------------------------------------------------------------------------ */
@@ -182,79 +273,99 @@ static int predict(plx_image out[TARGETS], const evaluation *e, enum method meth
     return status;
 }
 
-/* ---- the contact sheet ---------------------------------------------------------------------------------------------- */
+/* ---- one object ------------------------------------------------------------------------------------------------------ */
 
-static void paste(evaluation *e, const plx_image *rgba, int row, int column) {
-    plx_image flat = {0};
-    if (e->sheet.data && row < e->rows && !plx_image_over(&flat, rgba, 1))
-        plx_image_paste(&e->sheet, &flat, row * e->size, column * e->size);
-    plx_image_free(&flat);
+static int save_strip(const evaluation *e, int object, enum method method, const plx_views *views,
+                      const plx_image *predicted) {
+    int shown[SHEET_TARGETS];
+    const plx_image *pictures[SHEET_TARGETS];
+    if (object >= e->sheet.rows || !drawn_on_sheet(method)) return PLX_OK;
+    plx_eval_sheet_targets(shown, views);
+    for (int s = 0; s < SHEET_TARGETS; s++) pictures[s] = &predicted[shown[s]];
+    return plx_eval_strip_save(&e->sheet, e->ids[object], method_names[method], SHEET_TARGETS, pictures);
 }
 
-/* The targets whose azimuth is nearest to 30, 90 and 150 degrees from the input's, each once. */
-static void sheet_targets(int out[SHEET_TARGETS], const plx_views *views) {
-    for (int s = 0; s < SHEET_TARGETS; s++) {
-        double nearest = INFINITY;
-        for (int k = 0; k < TARGETS; k++) {
-            bool taken = false;
-            for (int before = 0; before < s; before++) taken |= out[before] == k;
-            double gap = plx_camera_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
-            double away = fabs(gap - (30 + 60 * s));
-            if (taken || away >= nearest) continue;
-            nearest = away;
-            out[s] = k;
-        }
-    }
+static int save_truth(const evaluation *e, int object, const plx_view *input, const plx_views *views) {
+    int shown[SHEET_TARGETS];
+    const plx_image *pictures[1 + SHEET_TARGETS] = {&input->colour};
+    if (object >= e->sheet.rows) return PLX_OK;
+    plx_eval_sheet_targets(shown, views);
+    for (int s = 0; s < SHEET_TARGETS; s++) pictures[1 + s] = &views->views[1 + shown[s]].colour;
+    return plx_eval_strip_save(&e->sheet, e->ids[object], "input", 1 + SHEET_TARGETS, pictures);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------------- */
-
-static int evaluate_method(evaluation *e, int index, int object, const plx_view *input,
-                           const plx_views *views, int column) {
-    enum method method = e->methods[index];
-    plx_eval_result *r = &e->results[index];
+static int evaluate_method(const evaluation *e, int m, int object, const plx_view *input,
+                           const plx_views *views) {
+    enum method method = e->methods[m];
     plx_image predicted[TARGETS] = {{0}};
+    plx_eval_sample samples[TARGETS];
+    plx_eval_entry entry = {
+        .method = method_names[method], .object = e->ids[object], .count = TARGETS, .samples = samples};
     double begun = plx_now();
-    int status = predict(predicted, e, method, input, views), shown[SHEET_TARGETS];
-    r->seconds += (plx_now() - begun) / e->count;
+    int status = predict(predicted, e, method, input, views);
+    entry.seconds = plx_now() - begun;
     for (int k = 0; k < TARGETS && !status; k++) {
-        plx_eval_sample *s = &r->samples[r->count++];
-        s->object = object;
-        s->gap = plx_camera_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
-        status = plx_eval_measure(s, &views->views[1 + k], &predicted[k], method == EXTRUDED);
+        samples[k].gap = plx_camera_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
+        status = plx_eval_measure(&samples[k], &views->views[1 + k], &predicted[k], method == EXTRUDED);
     }
-    sheet_targets(shown, views);
-    int step = (e->sheet.width / e->size - 1) / SHEET_TARGETS; /* columns of one view */
-    for (int s = 0; s < SHEET_TARGETS && !status && drawn_on_sheet(method); s++)
-        paste(e, &predicted[shown[s]], object, column + s * step);
+    if (!status) status = save_strip(e, object, method, views, predicted);
+    if (!status) status = plx_eval_journal_add(&e->journal, &entry);
     for (int k = 0; k < TARGETS; k++) plx_image_free(&predicted[k]);
     return status;
 }
 
-static int evaluate_object(evaluation *e, int index) {
+/* Job `job` of those that are pending, possibly in a process of its own. */
+static int evaluate_object(int job, void *user) {
+    const evaluation *e = user;
+    int index = e->pending[job];
     const plx_object *object = e->objects[index];
     plx_views views = {0};
     plx_view cropped = {0};
-    int shown[SHEET_TARGETS], column = 2;
     int status = plx_protocol_views(&views, object, e->values->data, e->size);
     if (!status && e->values->input == INPUT_AUTO)
         status = cropped_input(&cropped, e, object, &views.views[0].camera);
     if (!status) {
         const plx_view *input = cropped.colour.data ? &cropped : &views.views[0];
-        int step = (e->sheet.width / e->size - 1) / SHEET_TARGETS;
-        sheet_targets(shown, &views);
-        paste(e, &input->colour, index, 0);
-        for (int s = 0; s < SHEET_TARGETS; s++)
-            paste(e, &views.views[1 + shown[s]].colour, index, 1 + s * step);
+        status = save_truth(e, index, input, &views);
         for (int m = 0; m < e->method_count && !status; m++) {
-            status = evaluate_method(e, m, index, input, &views, column);
-            column += drawn_on_sheet(e->methods[m]);
+            if (!(e->done[index] >> m & 1)) status = evaluate_method(e, m, index, input, &views);
             if (!status && plx_stop_requested()) status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
         }
     }
     plx_views_free(&views);
     plx_image_free(&cropped.colour);
     return status;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------------- */
+
+/* The journal's entries, in the order of the objects. */
+static int collect(evaluation *e) {
+    json_t *entries;
+    int status = plx_eval_journal_read(&e->journal, &entries);
+    if (status) return status;
+    for (int m = 0; m < e->method_count; m++) {
+        plx_eval_result *r = &e->results[m];
+        for (int i = 0; i < e->count && !status; i++) {
+            plx_eval_entry entry = {
+                .method = r->method, .object = e->ids[i], .count = TARGETS, .samples = &r->samples[r->count]};
+            if (!plx_eval_journal_find(entries, &entry))
+                status = plx_fail(PLX_ERROR_INPUT, "%s by %s was not measured", e->ids[i], r->method);
+            for (int k = 0; k < TARGETS; k++) entry.samples[k].object = i;
+            r->count += TARGETS;
+            r->seconds += entry.seconds / e->count;
+        }
+    }
+    json_decref(entries);
+    return status;
+}
+
+static int write_sheet(const evaluation *e) {
+    const char *names[METHODS];
+    int count = 0;
+    for (int m = 0; m < e->method_count; m++)
+        if (drawn_on_sheet(e->methods[m])) names[count++] = e->results[m].method;
+    return plx_eval_sheet_save(&e->sheet, e->ids, count, names);
 }
 
 static int write_json(const evaluation *e, const plx_run *run) {
@@ -276,15 +387,6 @@ static int write_json(const evaluation *e, const plx_run *run) {
     return status;
 }
 
-static int write_csv(const evaluation *e) {
-    const char **ids = malloc((size_t)e->count * sizeof *ids);
-    if (!ids) return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
-    for (int i = 0; i < e->count; i++) ids[i] = e->objects[i]->id;
-    int status = plx_eval_csv(e->values->csv, e->method_count, e->results, ids);
-    free(ids);
-    return status;
-}
-
 static void report(const evaluation *e) {
     plx_progress_end();
     printf("%d objects of the %s split, %dx%d, %d views each%s%s\n", e->count,
@@ -300,16 +402,17 @@ static void report(const evaluation *e) {
 static int run_eval(const plx_run *run) {
     evaluation e = {0};
     int status = start(&e, run->values);
-    for (int i = 0; i < e.count && !status; i++) {
-        status = evaluate_object(&e, i);
-        if (!status && plx_progress_report(plx_show_progress, NULL, "eval", i + 1, e.count, NULL))
-            status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
-    }
+    if (!status && e.pending_count < e.count)
+        plx_note("%d of %d objects were measured already", e.count - e.pending_count, e.count);
+    if (!status)
+        status = plx_eval_share(e.pending_count, e.count - e.pending_count, e.threads, "eval",
+                                evaluate_object, &e);
+    if (!status) status = collect(&e);
     if (!status) report(&e);
     if (!status && e.values->json) status = write_json(&e, run);
-    if (!status && e.values->csv) status = write_csv(&e);
-    if (!status && e.values->sheet) status = plx_png_save(e.values->sheet, &e.sheet);
-    finish(&e);
+    if (!status && e.values->csv) status = plx_eval_csv(e.values->csv, e.method_count, e.results, e.ids);
+    if (!status) status = write_sheet(&e);
+    finish(&e, !status);
     return status;
 }
 
