@@ -33,6 +33,34 @@ void plx_fundamental(const plx_camera *a, const plx_camera *b, double F[9]);
 /* Mean of the distances of each point from the other's epipolar line, pixels; NAN at an epipole or without a baseline. */
 double plx_epipolar_distance(const double F[9], const float point_a[2], const float point_b[2]);
 
+/* ---- TSED --------------------------------------------------------------------------------------------------- */
+
+enum { PLX_TSED_THRESHOLDS = 8 }; /* at most */
+
+typedef struct plx_tsed_options {
+    int neighbours;    /* as of plx_view_pairs. Default 2 */
+    int least_matches; /* that a consistent pair has. Default 10 (the paper's) */
+    float ratio;       /* Lowe's. Default 0.8 (Lowe 2004) */
+    float
+        contrast; /* of SIFT's keypoints: least |difference of Gaussians|, colours in [0,1]. Default 0.0133 */
+    int thresholds; /* on a pair's median symmetric epipolar distance, pixels. Default 5: 0.5, 1, 1.5, 2, 4 */
+    float threshold[PLX_TSED_THRESHOLDS];
+} plx_tsed_options;
+
+plx_tsed_options plx_tsed_options_default(void);
+
+typedef struct plx_tsed {
+    int pairs, matched; /* pairs of neighbours, and those that have enough matches */
+    double matches;     /* of a pair, mean over all */
+    double median;      /* pixels: the median over matched pairs of their median distances; NAN if none */
+    double consistent
+        [PLX_TSED_THRESHOLDS]; /* share of all pairs: enough matches, median at or below the threshold */
+} plx_tsed;
+
+/* Thresholded symmetric epipolar distance (Yu et al., ICCV 2023) of SIFT matches under the views' own poses. Pixels are
+ * the views': compare only scores of one size. PLX_ERROR_INPUT names the view that is not as it should be. */
+int plx_tsed_score(plx_tsed *out, const plx_views *views, const plx_tsed_options *options);
+
 /* ---- surfaces seen by several views ------------------------------------------------------------------------ */
 
 /* Every view has depth of its colour's size. A surface point is seen by a view where the depth around its image is smooth

@@ -1,6 +1,7 @@
 /* Visibility by depth maps. Depth is smooth where it can be interpolated; there, a point is seen if it lies as far away
  * as the depth says (the occlusion test). */
 #include "nerf/surface.h"
+#include "nerf/judged_view.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,16 +19,13 @@ float plx_observer_footprint(const plx_camera *camera, float distance) {
 
 static int check_view(const plx_views *views, int i) {
     const plx_view *v = &views->views[i];
-    int H = v->camera.height, W = v->camera.width;
-    if (v->colour.channels != 4 || v->colour.width != W || v->colour.height != H)
-        return plx_fail(PLX_ERROR_INPUT, "%s: view %d has no image of its camera's size", views->name, i);
+    int H = v->camera.height, W = v->camera.width, status = plx_judged_view_check(views, i);
+    if (status) return status;
     if (!v->depth.data || v->depth.channels != 2 || v->depth.width != W || v->depth.height != H)
         return plx_fail(PLX_ERROR_INPUT, "%s: view %d has no depth of its image's size", views->name, i);
-    if (!plx_camera_valid(&v->camera, 1e-3f))
-        return plx_fail(PLX_ERROR_INPUT, "%s: view %d has a camera that cannot be", views->name, i);
-    for (size_t p = 0; p < 4 * (size_t)H * (size_t)W; p++)
-        if (!isfinite(v->colour.data[p]) || !isfinite(v->depth.data[p / 2]))
-            return plx_fail(PLX_ERROR_INPUT, "%s: view %d has pixels that are no numbers", views->name, i);
+    for (size_t p = 0; p < (size_t)H * (size_t)W; p++)
+        if (!isfinite(v->depth.data[2 * p]))
+            return plx_fail(PLX_ERROR_INPUT, "%s: view %d has depth that is no number", views->name, i);
     return PLX_OK;
 }
 
@@ -65,12 +63,8 @@ static int make_observer(plx_observer *o, const plx_view *view, float roughness)
     int H = view->camera.height, W = view->camera.width;
     o->camera = &view->camera;
     o->depth = view->depth.data;
-    int status = plx_image_over(&o->colour, &view->colour, 1);
+    int status = plx_judged_view_colour(&o->colour, view);
     if (status) return status;
-    for (size_t i = 0; i < 3 * (size_t)H * (size_t)W; i++) {
-        float *c = &o->colour.data[i];
-        *c = floorf(fminf(fmaxf(*c, 0), 1) * 255 + 0.5f) / 255;
-    }
     o->smooth = malloc((size_t)H * (size_t)W * sizeof *o->smooth);
     if (!o->smooth) return plx_fail(PLX_ERROR_MEMORY, "no memory for a view of %dx%d pixels", W, H);
     for (int i = 0; i < H; i++)

@@ -15,8 +15,8 @@
 /* Prints the library if it is one that Parallax is built on; the file behind the link holds the version. */
 static int print_library(struct dl_phdr_info *info, size_t size, void *user) {
     (void)size, (void)user;
-    static const char *const names[] = {"libassimp",  "libembree3", "libOpenEXRCore", "libdnnl",
-                                        "libjansson", "libpopt",    "libzip",         "libgomp"};
+    static const char *const names[] = {"libassimp", "libembree3", "libOpenEXRCore", "libdnnl", "libjansson",
+                                        "libpopt",   "libzip",     "libvl",          "libgomp"};
     const char *slash = strrchr(info->dlpi_name, '/');
     for (size_t i = 0; slash && i < sizeof names / sizeof *names; i++) {
         if (strncmp(slash + 1, names[i], strlen(names[i]))) continue;
