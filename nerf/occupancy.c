@@ -6,23 +6,37 @@
 
 enum {
     CELLS = PLX_GRID * PLX_GRID * PLX_GRID,
-    POINTS = 2, /* asked in each cell */
-    SLICES = 4, /* of the grid in a batch */
+    POINTS = 2,      /* asked in each cell */
+    BATCH = 1 << 14, /* cells */
     SLICE = PLX_GRID * PLX_GRID,
 };
 
-/* The grid's `SLICES` slices from `first`: the largest density seen in each cell, against the threshold. */
-static void test_slices(plx_field *field, int first, unsigned char *occupied) {
+/* The cells of the grid that the sphere of radius PLX_GRID / 2 about its centre reaches: `out` (CELLS). */
+static int cells_inside(int *out) {
+    int count = 0;
+    for (int at = 0; at < CELLS; at++) {
+        const int index[3] = {at % PLX_GRID, at / PLX_GRID % PLX_GRID, at / SLICE};
+        float nearest = 0; /* to the centre, squared */
+        for (int k = 0; k < 3; k++) {
+            float away = fabsf((float)index[k] + 0.5f - PLX_GRID / 2) - 0.5f;
+            nearest += away * away;
+        }
+        if (nearest < PLX_GRID / 2 * (PLX_GRID / 2)) out[count++] = at;
+    }
+    return count;
+}
+
+/* `count` cells: the largest density seen in each, against the threshold. */
+static void test_cells(plx_field *field, const int *cells, int count, unsigned char *occupied) {
     plx_arena *arena = plx_tape_arena(field->tape);
-    int count = SLICES * SLICE * POINTS;
-    float *coordinates = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)count);
+    float *coordinates = plx_arena_alloc(arena, sizeof(float) * 5 * POINTS * (size_t)count);
     int *start = plx_arena_alloc(arena, sizeof(int) * 2);
-    start[0] = 0, start[1] = count;
+    start[0] = 0, start[1] = count * POINTS;
     const plx_rng rng = {64, 1};
     const float cell = 2 * field->frame.radius / PLX_GRID;
 #pragma omp parallel for schedule(static)
-    for (int i = 0; i < count; i++) {
-        int at = first * SLICE + i / POINTS;
+    for (int i = 0; i < count * POINTS; i++) {
+        int at = cells[i / POINTS];
         const int index[3] = {at % PLX_GRID, at / PLX_GRID % PLX_GRID, at / SLICE};
         uint64_t number = 3 * ((uint64_t)at * POINTS + (uint64_t)(i % POINTS));
         float p[3];
@@ -32,10 +46,10 @@ static void test_slices(plx_field *field, int first, unsigned char *occupied) {
         plx_frame_coordinates(&field->frame, p, coordinates + 5 * (size_t)i);
     }
     plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, (plx_points){start, coordinates});
-    for (int i = 0; i < count; i += POINTS) {
+    for (int i = 0; i < count; i++) {
         float most = 0;
-        for (int k = 0; k < POINTS; k++) most = fmaxf(most, values->data[4 * (size_t)(i + k)]);
-        occupied[first * SLICE + i / POINTS] = most > field->empty_below;
+        for (int k = 0; k < POINTS; k++) most = fmaxf(most, values->data[4 * (size_t)(i * POINTS + k)]);
+        occupied[cells[i]] = most > field->empty_below;
     }
     plx_tape_reset(field->tape);
 }
@@ -50,21 +64,23 @@ static void dilate(const unsigned char *in, unsigned char *out, int stride) {
 
 int plx_field_update_occupancy(plx_field *field) {
     if (!field->occupancy) field->occupancy = malloc(CELLS);
-    unsigned char *scratch = malloc(CELLS);
-    if (!field->occupancy || !scratch) {
-        free(scratch);
+    unsigned char *scratch = calloc(CELLS, 1);
+    int *cells = malloc(sizeof(int) * CELLS);
+    if (!field->occupancy || !scratch || !cells) {
+        free(scratch), free(cells);
         return plx_fail(PLX_ERROR_MEMORY, "no memory for an occupancy grid");
     }
-    for (int k = 0; k < PLX_GRID; k += SLICES) test_slices(field, k, scratch);
+    int count = cells_inside(cells);
+    for (int first = 0; first < count; first += BATCH)
+        test_cells(field, cells + first, count - first < BATCH ? count - first : BATCH, scratch);
     dilate(scratch, field->occupancy, 1);
     dilate(field->occupancy, scratch, PLX_GRID);
     dilate(scratch, field->occupancy, SLICE);
-    free(scratch);
+    free(scratch), free(cells);
     return PLX_OK;
 }
 
-/* ---- samples
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- samples ------------------------------------------------------------------------------------------------- */
 
 typedef struct march {
     float t0, step; /* of the first interval; of each */

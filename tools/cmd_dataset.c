@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "tools/dataset.h"
+#include "tools/jobs.h"
 
 /* ---- which objects: shared with `dataset sheet` ----------------------------------------------------------------- */
 
@@ -122,34 +123,25 @@ static int render_object(const render_values *values, const job *of) {
     return status;
 }
 
-static int render_jobs(const render_values *values, const job *jobs, int count) {
-    int status = PLX_OK, done = 0, skipped = 0;
-    char line[1024] = "";
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int i = 0; i < count; i++) {
-        int stop;
-#pragma omp atomic read
-        stop = status;
-        if (stop) continue;
-        bool complete = is_complete(&jobs[i]);
-        int result = complete ? PLX_OK : render_object(values, &jobs[i]);
-#pragma omp critical(render_jobs)
-        {
-            plx_progress progress = {.stage = "render", .done = ++done, .total = count};
-            skipped += complete;
-            if (!result && plx_show_progress(&progress, NULL))
-                result = plx_fail(PLX_ERROR_CANCELLED, "stopped");
-            if (result && !status) {
-                snprintf(line, sizeof line, "%s", plx_error());
-#pragma omp atomic write
-                status = result;
-            }
-        }
-    }
-    plx_progress_end();
-    if (status) return plx_fail(status, "%s", line);
-    if (skipped) plx_note("%d of %d objects were there already", skipped, count);
+typedef struct rendering {
+    const render_values *values;
+    const job *jobs;
+    int skipped;
+} rendering;
+
+static int render_job(int index, void *user) {
+    rendering *r = user;
+    if (!is_complete(&r->jobs[index])) return render_object(r->values, &r->jobs[index]);
+#pragma omp atomic
+    r->skipped++;
     return PLX_OK;
+}
+
+static int render_jobs(const render_values *values, const job *jobs, int count) {
+    rendering r = {.values = values, .jobs = jobs};
+    int status = plx_run_jobs("render", count, render_job, &r);
+    if (!status && r.skipped) plx_note("%d of %d objects were there already", r.skipped, count);
+    return status;
 }
 
 /* The folder's record: what its pictures depend on. A folder made otherwise is not added to. */

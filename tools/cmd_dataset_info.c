@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tools/dataset.h"
+#include "tools/jobs.h"
 
 #define LOOKS_MAX 300 /* views that are read: all of the first object, and the first one of others */
 
@@ -78,6 +79,10 @@ static json_t *range_json(range r) {
     return json_pack("[f,f]", r.low, r.high);
 }
 
+static json_t *counts_json(range r) {
+    return json_pack("[I,I]", (json_int_t)r.low, (json_int_t)r.high);
+}
+
 static void print_json(const summary *s, const plx_dataset *dataset, const char *path) {
     const char *note = plx_dataset_note(dataset, 0);
     json_t *names = json_array();
@@ -86,8 +91,8 @@ static void print_json(const summary *s, const plx_dataset *dataset, const char 
     json_t *root = json_pack(
         "{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:s?, s:i, s:o}", "path", path,
         "kind", plx_dataset_kind(dataset), "objects", s->objects, "views", (json_int_t)s->total,
-        "views_per_object", range_json(s->views), "width", range_json(s->width), "height",
-        range_json(s->height), "distance", range_json(s->distance), "elevation_degrees",
+        "views_per_object", counts_json(s->views), "width", counts_json(s->width), "height",
+        counts_json(s->height), "distance", range_json(s->distance), "elevation_degrees",
         range_json(s->elevation), "fov_degrees", range_json(s->fov), "alpha", (int)s->alpha, "depth",
         (int)s->depth, "normals", (int)s->normal, "applied", note, "views_read", s->looks, "names", names);
     if (root) json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
@@ -184,36 +189,22 @@ static int draw_object(plx_image *out, const plx_object *object, const sheet_val
     return status;
 }
 
-static int draw_sheet(plx_image *sheet, const plx_object *const *objects, int count,
-                      const sheet_values *values) {
-    int status = PLX_OK, done = 0;
-    char line[1024] = "";
-#pragma omp parallel for schedule(dynamic, 1)
-    for (int i = 0; i < count; i++) {
-        int stop;
-#pragma omp atomic read
-        stop = status;
-        if (stop) continue;
-        plx_image picture = {0};
-        int result = draw_object(&picture, objects[i], values);
-        if (!result)
-            plx_image_paste(sheet, &picture, i / values->columns * values->size,
-                            i % values->columns * values->size);
-        plx_image_free(&picture);
-#pragma omp critical(draw_sheet)
-        {
-            plx_progress progress = {.stage = "draw", .done = ++done, .total = count};
-            if (!result && plx_show_progress(&progress, NULL))
-                result = plx_fail(PLX_ERROR_CANCELLED, "stopped");
-            if (result && !status) {
-                snprintf(line, sizeof line, "%s", plx_error());
-#pragma omp atomic write
-                status = result;
-            }
-        }
-    }
-    plx_progress_end();
-    return status ? plx_fail(status, "%s", line) : PLX_OK;
+typedef struct sheet_drawing {
+    plx_image *sheet;
+    const plx_object *const *objects;
+    const sheet_values *values;
+} sheet_drawing;
+
+static int draw_place(int index, void *user) {
+    const sheet_drawing *d = user;
+    const sheet_values *values = d->values;
+    plx_image picture = {0};
+    int status = draw_object(&picture, d->objects[index], values);
+    if (!status)
+        plx_image_paste(d->sheet, &picture, index / values->columns * values->size,
+                        index % values->columns * values->size);
+    plx_image_free(&picture);
+    return status;
 }
 
 static int run_sheet(const plx_run *run) {
@@ -234,7 +225,8 @@ static int run_sheet(const plx_run *run) {
                      values->output, rows, values->columns, values->size, PLX_IMAGE_MAX_SIDE);
     if (!status) status = plx_image_create(&sheet, rows * values->size, values->columns * values->size, 3);
     for (size_t i = 0; !status && i < (size_t)sheet.height * (size_t)sheet.width * 3; i++) sheet.data[i] = 1;
-    if (!status) status = draw_sheet(&sheet, objects, count, values);
+    sheet_drawing drawing = {&sheet, objects, values};
+    if (!status) status = plx_run_jobs("draw", count, draw_place, &drawing);
     if (!status) status = plx_png_save(values->output, &sheet);
     for (int i = 0; i < count && !status; i++)
         printf("%3d %3d  %-10s %-12s %s\n", i / values->columns, i % values->columns,

@@ -299,7 +299,9 @@ void plx_command_help(const plx_command *command, FILE *out) {
     poptContext context = poptGetContext(NULL, 1, words, table, 0);
     if (context) {
         char arguments[128];
-        snprintf(arguments, sizeof arguments, "%s [OPTION...]", command->arguments);
+        bool any = command->arguments && *command->arguments;
+        snprintf(arguments, sizeof arguments, "%s%s[OPTION...]", any ? command->arguments : "",
+                 any ? " " : "");
         poptSetOtherOptionHelp(context, arguments);
         fprintf(out, "%s\n\n", command->summary);
         poptPrintHelp(context, out, 0);
