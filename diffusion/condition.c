@@ -97,6 +97,11 @@ static void blur_along(const float *from, float *to, int lines, int line_step, i
             }
 }
 
+static void shift_colours(float *render, int pixels, const float *shift) {
+    for (int p = 0; p < pixels; p++)
+        for (int c = 0; c < 3; c++) render[4 * p + c] += shift[c] * 0.5f * (render[4 * p + 3] + 1);
+}
+
 static void disturb(plx_arena *arena, float *render, int H, int W, float strength, plx_rng rng) {
     float sigma = plx_rng_uniform(rng, 0) * 1.5f * strength * (float)H / 64;
     float noise = plx_rng_uniform(rng, 1) * 0.06f * strength;
@@ -107,6 +112,10 @@ static void disturb(plx_arena *arena, float *render, int H, int W, float strengt
         blur_along(other, render, W, 1, H, W, sigma);
         plx_arena_release(arena, mark);
     }
+    plx_rng colour = plx_rng_fork(rng, 1);
+    float shift[3];
+    for (int c = 0; c < 3; c++) shift[c] = (plx_rng_uniform(colour, (uint64_t)c) * 2 - 1) * 0.2f * strength;
+    if (plx_rng_uniform(colour, 3) < 0.5f) shift_colours(render, H * W, shift);
     for (int i = 0; i < 4 * H * W; i++) render[i] += noise * plx_rng_normal(rng, (uint64_t)(3 + i));
 }
 

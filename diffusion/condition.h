@@ -17,7 +17,8 @@ typedef struct plx_condition {
 
 /* The first target of each item. A trained field renders its own training objects better than any new one; so that
  * the denoiser does not learn to copy, half of the renders are blurred (sigma up to 1.5 pixels at 64 times
- * `strength`) and all carry a little noise (up to 0.06 times it). */
+ * `strength`), half have their colours shifted (each channel by up to 0.2 times it, where there is opacity), which the
+ * input view can mend, and all carry a little noise (up to 0.06 times it). */
 plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames,
                                  int N, const plx_views *items, float strength, plx_rng rng);
 

@@ -105,7 +105,7 @@ plx_tensor *plx_denoiser_forward(plx_tape *tape, const plx_denoiser *denoiser,
 plx_denoiser_training plx_denoiser_training_default(void) {
     return (plx_denoiser_training){.t_min = 0.001,
                                    .t_max = 1,
-                                   .drop_render = 0.1,
+                                   .drop_render = 0.2,
                                    .drop_input = 0.1,
                                    .weight = PLX_WEIGHT_NONE,
                                    .gamma = 5};
@@ -196,7 +196,7 @@ static void denoise_some(const plx_denoiser_views *v, plx_noise_level level, boo
         .render = plx_tape_input(v->tape, 4, render, v->render + (size_t)c->render_channels * offset, false),
         .input = c->input_concat ? repeated(v->tape, 4, input, v->input) : NULL,
         .context = c->unet.context ? repeated(v->tape, 3, context, v->context) : NULL,
-        .render_dropped = unconditional && !v->keep_render ? dropped : NULL,
+        .render_dropped = v->without_render || (unconditional && !v->keep_render) ? dropped : NULL,
         .input_dropped = unconditional ? dropped : NULL,
     };
     plx_tensor *prediction = plx_denoiser_forward(v->tape, v->denoiser, &inputs);

@@ -60,7 +60,7 @@ typedef struct plx_denoiser_training {
     double gamma; /* of min-SNR */
 } plx_denoiser_training;
 
-plx_denoiser_training plx_denoiser_training_default(void); /* t in [.001,1], .1, .1, none, 5 */
+plx_denoiser_training plx_denoiser_training_default(void); /* t in [.001,1], .2, .1, none, 5 */
 
 typedef struct plx_denoiser_batch {
     const float *views; /* (N,H,W,V) x0 */
@@ -87,6 +87,7 @@ typedef struct plx_denoiser_views {
     const float *context; /* (K,Cc), or NULL if the configuration has none */
     int context_tokens;   /* K */
     bool keep_render;     /* "unconditional" drops the input view only, not the render */
+    bool without_render;  /* the render is dropped always: what the input view alone tells */
 } plx_denoiser_views;
 
 /* A plx_denoise_fn: z, x0 (count,H,W,V). */

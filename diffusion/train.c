@@ -394,6 +394,10 @@ static int validate(trainer *t, const plx_validation *v) {
         json_object_set_new(line, key, json_real(r.gain_db[i]));
         snprintf(key, sizeof key, "swapped_input_t%.1f", r.t[i]);
         json_object_set_new(line, key, json_real(r.swap[i]));
+        snprintf(key, sizeof key, "swapped_features_t%.1f", r.t[i]);
+        json_object_set_new(line, key, json_real(r.swap_features[i]));
+        snprintf(key, sizeof key, "swapped_alone_t%.1f", r.t[i]);
+        json_object_set_new(line, key, json_real(r.swap_alone[i]));
     }
     log_line(t, line);
     status = v->sheet ? v->sheet(sheet, &r.sheet, v->user) : PLX_OK;
