@@ -227,7 +227,8 @@ TEST(denoiser, views_together_or_alone_give_the_same) {
     plx_rng_fill_uniform((plx_rng){1, 3}, input, SIDE * SIDE * 4);
     plx_rng_fill_normal((plx_rng){1, 4}, context, TOKENS * 6);
     plx_noise_level level = plx_schedule_at(d.denoiser.config.schedule, 0.5);
-    plx_denoiser_views v = {&d.denoiser, d.tape, VIEWS, SIDE, SIDE, render, input, context, TOKENS, false};
+    plx_denoiser_views v = {&d.denoiser, d.tape,  VIEWS,  SIDE,  SIDE, render,
+                            input,       context, TOKENS, false, false};
     REQUIRE(plx_denoiser_denoise(level, false, z, together, VALUES, &v) == 0, "%s", plx_error());
     v.count = 1;
     for (int i = 0; i < VIEWS; i++) {
@@ -267,8 +268,8 @@ TEST(denoiser, dropped_conditions_do_not_matter_and_kept_ones_do) {
         {"another render, input alone dropped", b, context[0], true, true, false},
     };
     for (int i = 0; i < 5; i++) {
-        plx_denoiser_views v = {&d.denoiser, d.tape, 1,          SIDE,   SIDE,
-                                a,           input,  context[0], TOKENS, cases[i].keep_render};
+        plx_denoiser_views v = {&d.denoiser,          d.tape, 1, SIDE, SIDE, a, input, context[0], TOKENS,
+                                cases[i].keep_render, false};
         plx_denoiser_denoise(level, cases[i].unconditional, z, x_a, SIZE, &v);
         v.render = cases[i].render, v.context = cases[i].context;
         plx_denoiser_denoise(level, cases[i].unconditional, z, x_b, SIZE, &v);
