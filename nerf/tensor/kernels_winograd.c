@@ -16,7 +16,7 @@
 typedef plx_f16 v16;
 
 enum {
-    PANEL = 32,           /* outputs of a product's inner block */
+    PANEL = 32,           /* outputs of a product's inner block; a last panel may have 16 */
     ROWS = 8,             /* rows of it */
     TILES = 16,           /* of a thread's block, at most */
     OUT = 16,             /* output channels of a block of weight gradients */
@@ -61,6 +61,25 @@ static inline void product_block(int K, const float *A, size_t lda, const float 
     }
 }
 
+/* C (8,16) = A (8,K) B (K,16) */
+static inline void product_half(int K, const float *A, size_t lda, const float *B, float *C, size_t ldc) {
+    v16 c[ROWS] = {0};
+    for (int k = 0; k < K; k++) {
+        const v16 b = plx_load(B + (size_t)k * 16);
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS; r++) c[r] += plx_splat(A[(size_t)r * lda + (size_t)k]) * b;
+    }
+    for (int r = 0; r < ROWS; r++) plx_store(C + (size_t)r * ldc, c[r]);
+}
+
+static inline void product(bool half, int K, const float *A, size_t lda, const float *B, float *C,
+                           size_t ldc) {
+    if (half)
+        product_half(K, A, lda, B, C, ldc);
+    else
+        product_block(K, A, lda, B, C, ldc);
+}
+
 /* C (8,32) = A^T B over T tiles, A's rows OUT apart and B's PANEL apart */
 static inline void outer_block(size_t T, const float *A, const float *B, float *C) {
     v16 c0[ROWS] = {0}, c1[ROWS] = {0};
@@ -77,6 +96,24 @@ static inline void outer_block(size_t T, const float *A, const float *B, float *
         plx_store(C + (size_t)r * PANEL, c0[r]);
         plx_store(C + (size_t)r * PANEL + 16, c1[r]);
     }
+}
+
+/* C (8,16) of it, B's rows PANEL apart all the same */
+static inline void outer_half(size_t T, const float *A, const float *B, float *C) {
+    v16 c[ROWS] = {0};
+    for (size_t t = 0; t < T; t++) {
+        const v16 b = plx_load(B + t * PANEL);
+#pragma GCC unroll 8
+        for (int r = 0; r < ROWS; r++) c[r] += plx_splat(A[t * OUT + (size_t)r]) * b;
+    }
+    for (int r = 0; r < ROWS; r++) plx_store(C + (size_t)r * PANEL, c[r]);
+}
+
+static inline void outer(bool half, size_t T, const float *A, const float *B, float *C) {
+    if (half)
+        outer_half(T, A, B, C);
+    else
+        outer_block(T, A, B, C);
 }
 
 /* ---- tiles -------------------------------------------------------------------------------------------------- */
@@ -159,9 +196,10 @@ static void transform_output(image m, size_t t, const float *Y, size_t stride, i
 
 /* ---- outputs and input gradients ---------------------------------------------------------------------------- */
 
-/* U as panels (36, O/32, I, 32), in the order of reading. */
+/* U as panels (36, O/32, I, 32), in the order of reading; the last of O = 16 (mod 32) is (I, 16). */
 static inline float *panel_at(float *U, plx_conv_size s, int k, int o, int i) {
-    return U + (((size_t)k * (s.O / PANEL) + o / PANEL) * (size_t)s.I + i) * PANEL + o % PANEL;
+    const int first = o / PANEL * PANEL, width = s.O - first < PANEL ? 16 : PANEL;
+    return U + ((size_t)k * (size_t)s.O + (size_t)first) * (size_t)s.I + i * width + o % PANEL;
 }
 
 /* Rows i and i + step exchange their blocks of `step` lanes off the diagonal. */
@@ -247,8 +285,8 @@ static void convolve_part(plx_conv_size s, image m, part q, const float *x, cons
     for (size_t k = 0; k < 36; k++)
         for (size_t o = 0; o < O; o += PANEL)
             for (size_t row = 0; row < q.end - q.begin; row += ROWS)
-                product_block(s.I, X + k * sx + row * I, I, U + (k * (size_t)s.O + (size_t)q.first + o) * I,
-                              Y + k * sy + row * O + o, O);
+                product(O - o < PANEL, s.I, X + k * sx + row * I, I,
+                        U + (k * (size_t)s.O + (size_t)q.first + o) * I, Y + k * sy + row * O + o, O);
     for (size_t t = q.begin; t < q.end; t++)
         transform_output(m, t, Y + (t - q.begin) * O, sy, q.first, q.last, b, adds, y, s.O);
 }
@@ -278,7 +316,7 @@ static void convolve(plx_conv_size s, bool turned, const float *x, const float *
 }
 
 bool plx_winograd_fits(plx_conv_size s) {
-    return s.K == 3 && s.stride == 1 && s.I % PANEL == 0 && s.O % PANEL == 0 && s.H >= 4 && s.W >= 4;
+    return s.K == 3 && s.stride == 1 && s.I % 16 == 0 && s.O % 16 == 0 && s.H >= 4 && s.W >= 4;
 }
 
 void plx_winograd_fwd(plx_conv_size s, const float *x, const float *w, const float *b, float *y) {
@@ -294,7 +332,7 @@ void plx_winograd_bwd_x(plx_conv_size s, const float *w, const float *dy, float 
 
 /* ---- weight gradients --------------------------------------------------------------------------------------- */
 
-/* The transformed tiles of a chunk: X (I/32, 36, T, 32) and Y (O/16, 36, T, 16), parts a little apart for the cache. */
+/* The transformed tiles of a chunk: X (I/32 and up, 36, T, 32) and Y (O/16, 36, T, 16), parts a little apart for the cache. */
 typedef struct chunk {
     size_t begin, end;
     size_t sx, sy; /* floats between elements k */
@@ -334,16 +372,18 @@ static void transform_chunk(plx_conv_size s, image m, const chunk *q, const floa
 #pragma omp barrier
 }
 
-/* dw += G^T (Y^T X) G for 16 output and 32 input channels. */
+/* dw += G^T (Y^T X) G for 16 output and 32 input channels, or the 16 that are left. */
 static void add_weight_block(plx_conv_size s, const chunk *q, int o, int i, float *dw) {
     enum { STRIDE = OUT * PANEL + 16 };
     const float *X = q->X + (size_t)(i / PANEL) * 36 * q->sx, *Y = q->Y + (size_t)(o / OUT) * 36 * q->sy;
     float *dU = plx_scratch(PLX_SCRATCH_WORKER, 36 * STRIDE);
+    const int width = s.I - i < PANEL ? 16 : PANEL;
     for (size_t k = 0; k < 36; k++)
         for (size_t r = 0; r < OUT; r += ROWS)
-            outer_block(q->end - q->begin, Y + k * q->sy + r, X + k * q->sx, dU + k * STRIDE + r * PANEL);
+            outer(width < PANEL, q->end - q->begin, Y + k * q->sy + r, X + k * q->sx,
+                  dU + k * STRIDE + r * PANEL);
     for (int r = 0; r < OUT; r++)
-        for (int c = 0; c < PANEL; c += 16) {
+        for (int c = 0; c < width; c += 16) {
             const float *from = dU + (size_t)(r * PANEL + c);
             float *to = dw + (size_t)(o + r) * 9 * (size_t)s.I + i + c;
 #define LOAD(k) plx_load(from + (size_t)(k)*STRIDE)
@@ -362,7 +402,8 @@ void plx_winograd_bwd_w(plx_conv_size s, const float *x, const float *dy, float 
     const size_t chunks = (m.tiles * tile_bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
     const size_t T = (m.tiles + chunks - 1) / chunks;
     chunk q = {.sx = T * PANEL + 80, .sy = T * OUT + 80, .past_cache = T * tile_bytes > CACHED};
-    const size_t sizes[2] = {(size_t)(s.I / PANEL) * 36 * q.sx, (size_t)(s.O / OUT) * 36 * q.sy};
+    const size_t sizes[2] = {(size_t)((s.I + PANEL - 1) / PANEL) * 36 * q.sx,
+                             (size_t)(s.O / OUT) * 36 * q.sy};
     q.X = plx_scratch(PLX_SCRATCH_CALL, sizes[0] + sizes[1]);
     q.Y = q.X + sizes[0];
 #pragma omp parallel firstprivate(q)
