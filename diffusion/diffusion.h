@@ -129,4 +129,15 @@ typedef struct plx_validation {
 int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_user,
               const plx_validation *validation, plx_progress_fn progress, void *user);
 
+/* ---- work to be timed -------------------------------------------------------------------------------------------- */
+
+typedef struct plx_network_options {
+    enum { PLX_NETWORK_DENOISER, PLX_NETWORK_ENCODER } part;
+    bool train; /* forward, backward and a step of Adam, as in training; false: forward alone, nothing kept */
+    int batch, size, width; /* images; their pixels, a multiple of 32; channels of the finest level */
+} plx_network_options;
+
+/* The denoiser's U-Net or the image encoder, fresh weights, of the default configuration but for the width. */
+int plx_network_workload(plx_workload *out, const plx_network_options *options);
+
 #endif

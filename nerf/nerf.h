@@ -10,6 +10,7 @@
 #include "nerf/core/image.h"
 #include "nerf/core/progress.h"
 #include "nerf/core/views.h"
+#include "nerf/core/workload.h"
 
 typedef struct plx_field plx_field;
 
@@ -108,5 +109,13 @@ double plx_silhouette_iou(const plx_image *a, const plx_image *b);
  * with their right and lower neighbours, inside `mask` (last channel above 0.5): 1 = as sharp as the truth,
  * below = blurred. NAN where the truth is flat. */
 double plx_sharpness_ratio(const plx_image *image, const plx_image *truth, const plx_image *mask);
+
+/* ---- work to be timed ---------------------------------------------------------------------------------- */
+
+/* Every kernel at the sizes that our models use: 0 .. plx_kernel_workloads() - 1. The name is the kernel and its
+ * sizes, "conv_fwd N8 H32 W32 I64 O64 K3 s1". */
+int plx_kernel_workloads(void);
+void plx_kernel_workload_name(int index, char name[96]);
+int plx_kernel_workload(plx_workload *out, const char *device, int index);
 
 #endif

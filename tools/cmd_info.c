@@ -1,9 +1,8 @@
 /* parallax info [FILE...]: what a file is; without one, what this program is and what it runs on. */
-#define _GNU_SOURCE /* dl_iterate_phdr */
+#include "tools/machine.h"
 #include "tools/parallax.h"
 
 #include <errno.h>
-#include <link.h>
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
@@ -12,30 +11,15 @@
 
 /* ---- the program ------------------------------------------------------------------------------------------- */
 
-/* Prints the library if it is one that Parallax is built on; the file behind the link holds the version. */
-static int print_library(struct dl_phdr_info *info, size_t size, void *user) {
-    (void)size, (void)user;
-    static const char *const names[] = {"libassimp", "libembree3", "libOpenEXRCore", "libdnnl", "libjansson",
-                                        "libpopt",   "libzip",     "libvl",          "libgomp"};
-    const char *slash = strrchr(info->dlpi_name, '/');
-    for (size_t i = 0; slash && i < sizeof names / sizeof *names; i++) {
-        if (strncmp(slash + 1, names[i], strlen(names[i]))) continue;
-        char *file = realpath(info->dlpi_name, NULL);
-        const char *base = file ? strrchr(file, '/') : NULL;
-        printf(" %s", base ? base + 1 : slash + 1);
-        free(file);
-    }
-    return 0;
+static void print_library(const char *file, void *user) {
+    (void)user;
+    printf(" %s", file);
 }
 
 static void print_processor(void) {
-    char text[512] = "unknown";
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    while (file && fgets(text, sizeof text, file) && strncmp(text, "model name", 10)) continue;
-    if (file) fclose(file);
-    const char *colon = strchr(text, ':');
-    printf("processor  %.*s\n", (int)strcspn(colon ? colon + 2 : "unknown", "\n"),
-           colon ? colon + 2 : "unknown");
+    char name[256];
+    plx_machine_processor(name, sizeof name);
+    printf("processor  %s\n", name);
     printf("features  ");
 #ifdef __x86_64__
     static const char *const names[] = {"sse4.2", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512vnni"};
@@ -55,7 +39,7 @@ static void print_program(void) {
     printf("threads    %d of %ld processors\n", omp_get_max_threads(), sysconf(_SC_NPROCESSORS_ONLN));
     printf("devices    %s\n", plx_device_names());
     printf("libraries ");
-    dl_iterate_phdr(print_library, NULL);
+    plx_machine_libraries(print_library, NULL);
     printf("\n");
 }
 

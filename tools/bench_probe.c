@@ -1,0 +1,149 @@
+#include "tools/bench_probe.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+
+#include "tools/machine.h"
+#include "tools/parallax.h"
+
+enum { ATTEMPTS = 5 };
+static const double attempt_seconds = 0.03;
+
+/* ---- multiply-adds ---------------------------------------------------------------------------------------- */
+
+#ifdef __AVX512F__
+enum { VECTOR_BYTES = 64 };
+#else
+enum { VECTOR_BYTES = 32 };
+#endif
+enum { LANES = VECTOR_BYTES / 4, CHAINS = 10 }; /* chains hide the latency: 4 cycles at 2 a cycle need 8 */
+typedef float lanes __attribute__((vector_size(VECTOR_BYTES)));
+
+static volatile float factor = 0.999f, term = 0.001f; /* the chains tend to 1 */
+static volatile float sink;
+
+static void multiply_add(int64_t count) {
+    lanes x[CHAINS], f, t;
+    for (int l = 0; l < LANES; l++) f[l] = factor, t[l] = term;
+    for (int c = 0; c < CHAINS; c++) x[c] = f * (float)c;
+    for (int64_t i = 0; i < count; i++)
+        for (int c = 0; c < CHAINS; c++) x[c] = x[c] * f + t;
+    for (int c = 1; c < CHAINS; c++) x[0] += x[c];
+    sink = x[0][0];
+}
+
+/* Operations a second of all threads, at best. */
+static double measure_flops(int threads) {
+    int64_t count = 10000;
+    double best = 0;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        double seconds = 0;
+        do {
+            double began = 0;
+#pragma omp parallel num_threads(threads)
+            {
+#pragma omp barrier
+#pragma omp master
+                began = plx_now();
+#pragma omp barrier
+                multiply_add(count);
+#pragma omp barrier
+            }
+            seconds = plx_now() - began;
+            if (seconds < attempt_seconds) count *= 2;
+        } while (seconds < attempt_seconds);
+        best = fmax(best, 2.0 * CHAINS * LANES * (double)count * threads / seconds);
+    }
+    return best;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------- */
+
+/* a = b + factor c, each thread on its own part, `count` times over. */
+static void triad(size_t floats, int64_t count, float *restrict a, const float *restrict b,
+                  const float *restrict c) {
+    float f = factor;
+    for (int64_t k = 0; k < count; k++) {
+        for (size_t i = 0; i < floats; i++) a[i] = b[i] + f * c[i];
+        __asm__ volatile("" ::: "memory"); /* every pass is done */
+    }
+}
+
+/* Bytes a second: two arrays read and one written; the lines that a write fetches first are not counted. */
+static double measure_bandwidth(size_t set_bytes, int threads) {
+    size_t floats = set_bytes / 3 / sizeof(float) / (size_t)threads / 16 * 16;
+    size_t all = floats * (size_t)threads;
+    float *data = aligned_alloc(64, 3 * all * sizeof *data);
+    if (!data) return 0;
+    int64_t count = 1;
+    double best = 0;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        double seconds = 0;
+        do {
+            double began = 0;
+#pragma omp parallel num_threads(threads)
+            {
+                size_t from = floats * (size_t)omp_get_thread_num();
+                float *a = data + from, *b = data + all + from, *c = data + 2 * all + from;
+                if (!attempt && count == 1)
+                    for (size_t i = 0; i < floats; i++) a[i] = b[i] = c[i] = 1;
+                triad(floats, 1, a, b, c);
+#pragma omp barrier
+#pragma omp master
+                began = plx_now();
+#pragma omp barrier
+                triad(floats, count, a, b, c);
+#pragma omp barrier
+            }
+            seconds = plx_now() - began;
+            if (seconds < attempt_seconds) count *= 2;
+        } while (seconds < attempt_seconds);
+        best = fmax(best, (double)(3 * all * sizeof(float)) * (double)count / seconds);
+    }
+    free(data);
+    return best;
+}
+
+/* ---- both --------------------------------------------------------------------------------------------------- */
+
+int plx_peaks_measure(plx_peaks *out, int threads) {
+    *out = (plx_peaks){.threads = threads < PLX_PEAK_THREADS ? threads : PLX_PEAK_THREADS};
+    for (int t = 1; t <= out->threads; t = t < out->threads && 2 * t > out->threads ? out->threads : 2 * t) {
+        if (plx_stop_requested()) return plx_fail(PLX_ERROR_CANCELLED, "stopped");
+        out->flops[t - 1] = measure_flops(t);
+    }
+    /* From what a core keeps to itself up to what no cache holds. */
+    size_t last = 4 * plx_machine_cache(3);
+    if (last < (size_t)128 << 20) last = (size_t)128 << 20;
+    if (last > plx_machine_memory() / 4) last = plx_machine_memory() / 4;
+    for (size_t bytes = (size_t)96 << 10; out->sets < PLX_PEAK_SETS; bytes *= 4) {
+        bool is_last = bytes >= last || out->sets == PLX_PEAK_SETS - 1;
+        if (plx_stop_requested()) return plx_fail(PLX_ERROR_CANCELLED, "stopped");
+        out->set_bytes[out->sets] = (double)(is_last ? last : bytes);
+        out->bandwidth[out->sets] = measure_bandwidth(is_last ? last : bytes, threads);
+        if (!out->bandwidth[out->sets++]) return plx_fail(PLX_ERROR_MEMORY, "memory probe: out of memory");
+        if (is_last) break;
+    }
+    return PLX_OK;
+}
+
+double plx_peaks_bound(const plx_peaks *peaks, double flops, double bytes, const char **bound) {
+    int set = 0;
+    while (set < peaks->sets - 1 && peaks->set_bytes[set] < bytes) set++;
+    double computing = flops / peaks->flops[peaks->threads - 1], moving = bytes / peaks->bandwidth[set];
+    *bound = computing <= 0 && moving <= 0 ? NULL : computing >= moving ? "flops" : "bytes";
+    return fmax(computing, moving);
+}
+
+json_t *plx_peaks_json(const plx_peaks *peaks) {
+    json_t *flops = json_array(), *memory = json_array();
+    for (int t = 0; t < peaks->threads; t++)
+        if (peaks->flops[t] > 0)
+            json_array_append_new(flops,
+                                  json_pack("{s:i, s:f}", "threads", t + 1, "gflops", peaks->flops[t] / 1e9));
+    for (int i = 0; i < peaks->sets; i++)
+        json_array_append_new(memory, json_pack("{s:I, s:f}", "set_bytes", (json_int_t)peaks->set_bytes[i],
+                                                "gbytes_per_second", peaks->bandwidth[i] / 1e9));
+    return json_pack("{s:o, s:o}", "multiply_add", flops, "memory_triad", memory);
+}

@@ -1,0 +1,165 @@
+/* parallax bench: how fast this program is on this machine, against the machine's own peaks and against another run. */
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/bench_report.h"
+#include "tools/bench_stages.h"
+
+typedef struct bench_values {
+    const char *output, *filter, *model;
+    int runs;
+    unsigned tables;
+    float fail_over;
+    bool quick, compare;
+} bench_values;
+
+#define AT(member) offsetof(bench_values, member)
+
+enum { TABLE_CPU, TABLE_REF };
+
+static const plx_option options[] = {
+    {PLX_OPTION_TEXT, "output", 'o', AT(output), NULL, .word = "FILE",
+     .help = "everything measured, as JSON"},
+    {PLX_OPTION_TEXT, "filter", 0, AT(filter), NULL, .word = "TEXT",
+     .help = "only what has TEXT in \"KIND NAME\": conv_fwd, kernel, stage, view"},
+    {PLX_OPTION_INT, "runs", 0, AT(runs), "10", 1, PLX_TIMING_RUNS, .help = "of each entry, after a warm-up"},
+    {PLX_OPTION_SET, "table", 0, AT(tables), "cpu,ref", .word = "cpu|ref", .help = "kernel tables"},
+    {PLX_OPTION_FLAG, "quick", 0, AT(quick),
+     .help = "3 runs, and a refinement of 4 views and 5 noise levels"},
+    {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE",
+     .help = "weights (default: the shipped model)"},
+    {PLX_OPTION_FLAG, "compare", 0, AT(compare), .help = "compare two files of earlier runs, A then B"},
+    {PLX_OPTION_FLOAT, "fail-over", 0, AT(fail_over), NULL, 0, 1e6, .word = "PERCENT",
+     .help = "with --compare: exit 1 if an entry is slower by more, beyond the noise"},
+    {.type = PLX_OPTION_END}};
+
+typedef struct job {
+    const bench_values *values;
+    plx_bench bench;
+    plx_bench_object object;
+    const char *headed; /* kind of the last heading */
+} job;
+
+static bool wanted(const job *j, const char *kind, const char *name) {
+    char full[128];
+    snprintf(full, sizeof full, "%s %s", kind, name);
+    return !j->values->filter || strstr(full, j->values->filter);
+}
+
+/* `least` runs are done whatever they take. */
+static plx_timing_plan plan(const job *j, int least, double limit) {
+    int runs = j->values->quick && j->values->runs > 3 ? 3 : j->values->runs;
+    return (plx_timing_plan){runs, least < runs ? least : runs, limit};
+}
+
+/* Measures the work, prints and keeps the entry; frees the work. */
+static int measure(job *j, plx_workload *work, plx_bench_entry *entry, plx_timing_plan how) {
+    entry->flops = work->flops;
+    entry->bytes = work->bytes;
+    snprintf(entry->name, sizeof entry->name, "%s", work->name);
+    int status = plx_timing_measure(&entry->timing, work, how);
+    plx_workload_free(work);
+    plx_progress_end();
+    if (!status) status = plx_bench_add(&j->bench, entry);
+    if (status) return status;
+    if (!j->headed || strcmp(j->headed, entry->kind)) plx_bench_print_heading(stdout, entry->kind);
+    j->headed = entry->kind;
+    plx_bench_print_entry(stdout, entry, &j->bench.peaks);
+    fflush(stdout);
+    return PLX_OK;
+}
+
+/* The reference first, once where it is slow; the ratio to it stands with the other tables. */
+static int bench_kernel(job *j, int index) {
+    double ref_seconds = 0;
+    for (int table = TABLE_REF; table >= TABLE_CPU; table--) {
+        if (!(j->values->tables >> table & 1)) continue;
+        plx_bench_entry entry = {.kind = "kernel", .table = table == TABLE_REF ? "ref" : "cpu"};
+        if (table == TABLE_CPU) entry.ref_seconds = ref_seconds;
+        plx_workload work;
+        int status = plx_kernel_workload(&work, entry.table, index);
+        if (!status) status = measure(j, &work, &entry, table == TABLE_REF ? plan(j, 1, 0.3) : plan(j, 3, 2));
+        if (status) return status;
+        if (table == TABLE_REF) ref_seconds = plx_timing_quantile(&entry.timing, 0.5);
+    }
+    return PLX_OK;
+}
+
+static int bench_kernels(job *j) {
+    for (int i = 0; i < plx_kernel_workloads(); i++) {
+        char name[96];
+        plx_kernel_workload_name(i, name);
+        int status = wanted(j, "kernel", name) ? bench_kernel(j, i) : PLX_OK;
+        if (status) return status;
+    }
+    return PLX_OK;
+}
+
+static int bench_stages(job *j) {
+    for (int i = 0; i < plx_stage_count(); i++) {
+        char name[96];
+        plx_stage_name(i, j->values->quick, name);
+        if (!wanted(j, "stage", name)) continue;
+        plx_bench_entry entry = {.kind = "stage", .table = "cpu"};
+        plx_workload work;
+        int status = plx_stage_open(&work, i, j->values->quick, &j->object);
+        if (!status) status = measure(j, &work, &entry, plan(j, 3, 15));
+        if (status) return status;
+    }
+    return PLX_OK;
+}
+
+static int count_wanted(const job *j) {
+    char name[96];
+    int count = 0;
+    for (int i = 0; i < plx_kernel_workloads(); i++) {
+        plx_kernel_workload_name(i, name);
+        count += wanted(j, "kernel", name);
+    }
+    for (int i = 0; i < plx_stage_count(); i++) {
+        plx_stage_name(i, j->values->quick, name);
+        count += wanted(j, "stage", name);
+    }
+    return count;
+}
+
+static int run_benchmark(const plx_run *run) {
+    const bench_values *v = run->values;
+    char model[4096];
+    job j = {.values = v};
+    if (!count_wanted(&j)) return plx_fail(PLX_ERROR_USAGE, "bench: nothing has '%s' in its name", v->filter);
+    int status = plx_model_path(model, sizeof model, v->model);
+    j.object.model_path = model;
+    if (!status) status = plx_peaks_measure(&j.bench.peaks, omp_get_max_threads());
+    if (!status) plx_bench_print_peaks(stdout, &j.bench.peaks);
+    if (!status) status = bench_kernels(&j);
+    if (!status) status = bench_stages(&j);
+    if (!status && v->output) status = plx_bench_save(&j.bench, run, NULL, v->output);
+    plx_bench_object_free(&j.object);
+    plx_bench_free(&j.bench);
+    return status;
+}
+
+static int run_bench(const plx_run *run) {
+    const bench_values *v = run->values;
+    if (v->compare && run->count != 2)
+        return plx_fail(PLX_ERROR_USAGE, "bench: --compare needs two files, A.json and B.json");
+    if (!v->compare && run->count)
+        return plx_fail(PLX_ERROR_USAGE, "bench: '%s' is for --compare A.json B.json", run->arguments[0]);
+    if (!v->compare && !isnan(v->fail_over))
+        return plx_fail(PLX_ERROR_USAGE, "bench: --fail-over goes with --compare");
+    if (v->compare)
+        return plx_bench_compare(stdout, run->arguments[0], run->arguments[1], (double)v->fail_over);
+    return run_benchmark(run);
+}
+
+const plx_command plx_cmd_bench = {.name = "bench",
+                                   .arguments = "[--compare A.json B.json]",
+                                   .summary =
+                                       "how fast kernels and stages are, against this machine's own peaks",
+                                   .max_arguments = 2,
+                                   .options = options,
+                                   .values_size = sizeof(bench_values),
+                                   .run = run_bench};
