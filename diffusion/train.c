@@ -422,6 +422,10 @@ int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_
         t.step++;
         snprintf(note, sizeof note, "%s %.4f", t.terms[0].name, (double)t.terms[0].loss->data[0]);
         if (t.step % options->log_every == 0 || t.step == options->steps) log_losses(&t);
+        if (ferror(t.log)) {
+            status = plx_fail(PLX_ERROR_IO, "%s/log.jsonl: cannot be written", options->folder);
+            break;
+        }
         bool stop = plx_progress_report(progress, user, "train", t.step, options->steps, note);
         bool last = t.step == options->steps;
         if (validation && validation->every && (t.step % validation->every == 0 || last))
