@@ -41,6 +41,28 @@ static inline void stream_end(void) {
 #endif
 }
 
+/* ---- channels: counted in 16s, the last of them partly there -------------------------------------------------- */
+
+static inline int whole(int channels) {
+    return (channels + 15) / 16 * 16;
+}
+
+/* The first `count` (16 at most) of 16 channels, and zeros. */
+static inline v16 load_part(const float *p, int count) {
+    if (count >= 16) return plx_load(p);
+    float all[16] = {0};
+    for (int c = 0; c < count; c++) all[c] = p[c];
+    return plx_load(all);
+}
+
+static inline void store_part(float *p, v16 v, int count) {
+    if (count >= 16) {
+        plx_store(p, v);
+        return;
+    }
+    for (int c = 0; c < count; c++) p[c] = v[c];
+}
+
 /* ---- the products' inner blocks ----------------------------------------------------------------------------- */
 
 /* C (8,32) = A (8,K) B (K,32) */
@@ -155,8 +177,8 @@ static void place_window(window *p, image m, tile t, int from, int size, const f
         }
 }
 
-static inline v16 window_load(const window *p, int k, int channel) {
-    return plx_load(p->pixel[k] + ((size_t)channel & p->mask[k]));
+static inline v16 window_load(const window *p, int k, int channel, int count) {
+    return load_part(p->pixel[k] + ((size_t)channel & p->mask[k]), count);
 }
 
 /* X (36,...) of one tile, elements k `stride` apart, channel c at to[c]. */
@@ -164,7 +186,7 @@ static void transform_input(image m, size_t t, const float *x, int C, float *to,
     window p;
     place_window(&p, m, tile_at(m, t), -1, 6, x, C);
     for (int c = 0; c < C; c += 16) {
-#define LOAD(k) window_load(&p, k, c)
+#define LOAD(k) window_load(&p, k, c, C - c)
 #define STORE(k, v) plx_store(to + (size_t)(k)*stride + c, v)
         PLX_WINO_2D(plx_wino_input, 6, 6, LOAD, STORE);
 #undef LOAD
@@ -185,21 +207,21 @@ static void transform_output(image m, size_t t, const float *Y, size_t stride, i
         PLX_WINO_2D(plx_wino_output, 6, 4, LOAD, STORE);
 #undef LOAD
 #undef STORE
-        const v16 bias = b ? plx_load(b + o) : (v16){0};
+        const v16 bias = b ? load_part(b + o, C - o) : (v16){0};
         for (int r = 0; r < rows; r++)
             for (int c = 0; c < columns; c++) {
                 float *at = corner + ((size_t)r * m.W + c) * (size_t)C + o;
-                plx_store(at, (adds ? plx_load(at) : bias) + out[4 * r + c]);
+                store_part(at, (adds ? load_part(at, C - o) : bias) + out[4 * r + c], C - o);
             }
     }
 }
 
 /* ---- outputs and input gradients ---------------------------------------------------------------------------- */
 
-/* U as panels (36, O/32, I, 32), in the order of reading; the last of O = 16 (mod 32) is (I, 16). */
-static inline float *panel_at(float *U, plx_conv_size s, int k, int o, int i) {
-    const int first = o / PANEL * PANEL, width = s.O - first < PANEL ? 16 : PANEL;
-    return U + ((size_t)k * (size_t)s.O + (size_t)first) * (size_t)s.I + i * width + o % PANEL;
+/* U as panels (36, O/32, I, 32), in the order of reading; the last of O = 16 (mod 32) is (I, 16). I, O: whole. */
+static inline float *panel_at(float *U, int I, int O, int o, int i) {
+    const int first = o / PANEL * PANEL, width = O - first < PANEL ? 16 : PANEL;
+    return U + (size_t)first * (size_t)I + (size_t)(i * width + o % PANEL);
 }
 
 /* Rows i and i + step exchange their blocks of `step` lanes off the diagonal. */
@@ -229,18 +251,19 @@ static inline void transpose16(v16 *v) {
 
 /* w (O,3,3,I) -> U. Inside a parallel region. */
 static void transform_weights(plx_conv_size s, const float *w, float *U, bool past_cache) {
-    const size_t step = (size_t)s.I * (size_t)s.O;
+    const int I = whole(s.I), O = whole(s.O);
+    const size_t step = (size_t)I * (size_t)O;
 #pragma omp for collapse(2) schedule(static)
-    for (int o = 0; o < s.O; o += 16)
-        for (int i = 0; i < s.I; i += 16) {
-            v16 taps[9][16]; /* [tap][i] over 16 o */
+    for (int o = 0; o < O; o += 16)
+        for (int i = 0; i < I; i += 16) {
+            v16 taps[9][16] = {0}; /* [tap][i] over 16 o */
             for (int k = 0; k < 9; k++) {
-                for (int r = 0; r < 16; r++)
-                    taps[k][r] = plx_load(w + ((size_t)(o + r) * 9 + (size_t)k) * (size_t)s.I + i);
+                for (int r = 0; r < 16 && o + r < s.O; r++)
+                    taps[k][r] = load_part(w + ((size_t)(o + r) * 9 + (size_t)k) * (size_t)s.I + i, s.I - i);
                 transpose16(taps[k]);
             }
             for (int r = 0; r < 16; r++) {
-                float *to = panel_at(U, s, 0, o, i + r);
+                float *to = panel_at(U, I, O, o, i + r);
 #define LOAD(k) taps[k][r]
 #define STORE(k, v) stream(to + (size_t)(k)*step, v, past_cache)
                 PLX_WINO_2D(plx_wino_weight, 3, 6, LOAD, STORE);
@@ -253,13 +276,15 @@ static void transform_weights(plx_conv_size s, const float *w, float *U, bool pa
 
 /* The same for the input gradients' convolution: s.I output gradients (w's O) to s.O inputs (w's I), taps turned. */
 static void transform_turned_weights(plx_conv_size s, const float *w, float *U, bool past_cache) {
-    const size_t step = (size_t)s.I * (size_t)s.O;
+    const int I = whole(s.I), O = whole(s.O);
+    const size_t step = (size_t)I * (size_t)O;
 #pragma omp for schedule(static)
-    for (int i = 0; i < s.I; i++)
-        for (int o = 0; o < s.O; o += 16) {
+    for (int i = 0; i < I; i++)
+        for (int o = 0; o < O; o += 16) {
             const float *from = w + (size_t)i * 9 * (size_t)s.O + o;
-            float *to = panel_at(U, s, 0, o, i);
-#define LOAD(k) plx_load(from + (size_t)(8 - (k)) * (size_t)s.O)
+            const int count = i < s.I ? s.O - o : 0;
+            float *to = panel_at(U, I, O, o, i);
+#define LOAD(k) load_part(from + (size_t)(8 - (k)) * (size_t)s.O, count)
 #define STORE(k, v) stream(to + (size_t)(k)*step, v, past_cache)
             PLX_WINO_2D(plx_wino_weight, 3, 6, LOAD, STORE);
 #undef LOAD
@@ -279,14 +304,15 @@ typedef struct part {
 static void convolve_part(plx_conv_size s, image m, part q, const float *x, const float *U, const float *b,
                           bool adds, float *y) {
     /* 16 floats more keep the 36 parts off the same cache sets */
-    const size_t I = (size_t)s.I, O = (size_t)(q.last - q.first), sx = TILES * I + 16, sy = TILES * O + 16;
+    const int width = whole(s.I);
+    const size_t I = (size_t)width, O = (size_t)(q.last - q.first), sx = TILES * I + 16, sy = TILES * O + 16;
     float *X = plx_scratch(PLX_SCRATCH_WORKER, 36 * (sx + sy)), *Y = X + 36 * sx;
     for (size_t t = q.begin; t < q.end; t++) transform_input(m, t, x, s.I, X + (t - q.begin) * I, sx);
     for (size_t k = 0; k < 36; k++)
         for (size_t o = 0; o < O; o += PANEL)
             for (size_t row = 0; row < q.end - q.begin; row += ROWS)
-                product(O - o < PANEL, s.I, X + k * sx + row * I, I,
-                        U + (k * (size_t)s.O + (size_t)q.first + o) * I, Y + k * sy + row * O + o, O);
+                product(O - o < PANEL, width, X + k * sx + row * I, I,
+                        U + (k * (size_t)whole(s.O) + (size_t)q.first + o) * I, Y + k * sy + row * O + o, O);
     for (size_t t = q.begin; t < q.end; t++)
         transform_output(m, t, Y + (t - q.begin) * O, sy, q.first, q.last, b, adds, y, s.O);
 }
@@ -294,9 +320,11 @@ static void convolve_part(plx_conv_size s, image m, part q, const float *x, cons
 static void convolve(plx_conv_size s, bool turned, const float *x, const float *w, const float *b, bool adds,
                      float *y) {
     const image m = image_of(s);
-    const size_t weights = 36 * (size_t)s.I * (size_t)s.O, block = m.tiles >= 2 * TILES ? TILES : TILES / 2;
+    const int O = whole(s.O);
+    const size_t weights = 36 * (size_t)whole(s.I) * (size_t)O,
+                 block = m.tiles >= 2 * TILES ? TILES : TILES / 2;
     /* Few tiles: the output channels are shared too, and the inputs' transform is done again in each part. */
-    const int wide = (s.O / 4 + PANEL - 1) / PANEL * PANEL, width = m.tiles >= 4 * block ? s.O : wide;
+    const int wide = (O / 4 + PANEL - 1) / PANEL * PANEL, width = m.tiles >= 4 * block ? O : wide;
     float *U = plx_scratch(PLX_SCRATCH_CALL, weights);
 #pragma omp parallel
     {
@@ -307,16 +335,17 @@ static void convolve(plx_conv_size s, bool turned, const float *x, const float *
             transform_weights(s, w, U, weights * sizeof *U > CACHED);
 #pragma omp for collapse(2) schedule(dynamic, 1)
         for (size_t t = 0; t < m.tiles; t += block)
-            for (int o = 0; o < s.O; o += width) {
+            for (int o = 0; o < O; o += width) {
                 const part q = {t, t + block < m.tiles ? t + block : m.tiles, o,
-                                o + width < s.O ? o + width : s.O};
+                                o + width < O ? o + width : O};
                 convolve_part(s, m, q, x, U, b, adds, y);
             }
     }
 }
 
 bool plx_winograd_fits(plx_conv_size s) {
-    return s.K == 3 && s.stride == 1 && s.I % 16 == 0 && s.O % 16 == 0 && s.H >= 4 && s.W >= 4;
+    return s.K == 3 && s.stride == 1 && s.H >= 4 && s.W >= 4 &&
+           2 * whole(s.I) * whole(s.O) <= 3 * s.I * s.O; /* at most a third for nothing */
 }
 
 void plx_winograd_fwd(plx_conv_size s, const float *x, const float *w, const float *b, float *y) {
@@ -348,7 +377,7 @@ static void transform_chunk(plx_conv_size s, image m, const chunk *q, const floa
         for (int i = 0; i < s.I; i += 16) {
             float *to =
                 q->X + (size_t)(i / PANEL) * 36 * q->sx + (t - q->begin) * PANEL + (size_t)(i % PANEL);
-#define LOAD(k) window_load(&p, k, i)
+#define LOAD(k) window_load(&p, k, i, s.I - i)
 #define STORE(k, v) stream(to + (size_t)(k)*q->sx, v, q->past_cache)
             PLX_WINO_2D(plx_wino_input, 6, 6, LOAD, STORE);
 #undef LOAD
@@ -361,7 +390,7 @@ static void transform_chunk(plx_conv_size s, image m, const chunk *q, const floa
         place_window(&p, m, tile_at(m, t), 0, 4, dy, s.O);
         for (int o = 0; o < s.O; o += OUT) {
             float *to = q->Y + (size_t)(o / OUT) * 36 * q->sy + (t - q->begin) * OUT;
-#define LOAD(k) window_load(&p, k, o)
+#define LOAD(k) window_load(&p, k, o, s.O - o)
 #define STORE(k, v) stream(to + (size_t)(k)*q->sy, v, q->past_cache)
             PLX_WINO_2D(plx_wino_output_gradient, 4, 6, LOAD, STORE);
 #undef LOAD
@@ -377,19 +406,20 @@ static void add_weight_block(plx_conv_size s, const chunk *q, int o, int i, floa
     enum { STRIDE = OUT * PANEL + 16 };
     const float *X = q->X + (size_t)(i / PANEL) * 36 * q->sx, *Y = q->Y + (size_t)(o / OUT) * 36 * q->sy;
     float *dU = plx_scratch(PLX_SCRATCH_WORKER, 36 * STRIDE);
-    const int width = s.I - i < PANEL ? 16 : PANEL;
+    const int width = whole(s.I) - i < PANEL ? 16 : PANEL, rows = s.O - o < OUT ? s.O - o : OUT;
     for (size_t k = 0; k < 36; k++)
         for (size_t r = 0; r < OUT; r += ROWS)
             outer(width < PANEL, q->end - q->begin, Y + k * q->sy + r, X + k * q->sx,
                   dU + k * STRIDE + r * PANEL);
-    for (int r = 0; r < OUT; r++)
+    for (int r = 0; r < rows; r++)
         for (int c = 0; c < width; c += 16) {
             const float *from = dU + (size_t)(r * PANEL + c);
             float *to = dw + (size_t)(o + r) * 9 * (size_t)s.I + i + c;
+            const int count = s.I - i - c;
 #define LOAD(k) plx_load(from + (size_t)(k)*STRIDE)
 #define STORE(k, v)                             \
     float *at = to + (size_t)(k) * (size_t)s.I; \
-    plx_store(at, plx_load(at) + v)
+    store_part(at, load_part(at, count) + v, count)
             PLX_WINO_2D(plx_wino_weight_gradient, 6, 3, LOAD, STORE);
 #undef LOAD
 #undef STORE
@@ -403,7 +433,7 @@ void plx_winograd_bwd_w(plx_conv_size s, const float *x, const float *dy, float 
     const size_t T = (m.tiles + chunks - 1) / chunks;
     chunk q = {.sx = T * PANEL + 80, .sy = T * OUT + 80, .past_cache = T * tile_bytes > CACHED};
     const size_t sizes[2] = {(size_t)((s.I + PANEL - 1) / PANEL) * 36 * q.sx,
-                             (size_t)(s.O / OUT) * 36 * q.sy};
+                             (size_t)(whole(s.O) / OUT) * 36 * q.sy};
     q.X = plx_scratch(PLX_SCRATCH_CALL, sizes[0] + sizes[1]);
     q.Y = q.X + sizes[0];
 #pragma omp parallel firstprivate(q)
