@@ -10,6 +10,7 @@
 #include "nerf/workload_kernels.h"
 #include "tools/bench_report.h"
 #include "tools/bench_stages.h"
+#include "tools/plot.h"
 
 #include <malloc.h>
 
@@ -395,6 +396,51 @@ TEST(bench, stages_are_what_their_names_say) {
         plx_workload_free(&work);
     }
     plx_bench_object_free(&object);
+}
+
+/* ---- scaling ------------------------------------------------------------------------------------------------------ */
+
+TEST(bench, fits_power_laws) {
+    plx_plot p = {.count = 4, .x = {1, 2, 4, 8}};
+    for (int i = 0; i < 4; i++) p.y[i] = 3e-3 * pow(p.x[i], 1.5);
+    plx_plot_fit(&p);
+    /* Sums of four logarithms in double. */
+    EXPECT(fabs(p.exponent - 1.5) < 1e-12 && fabs(p.factor - 3e-3) < 1e-14, "%g x^%g", p.factor, p.exponent);
+    EXPECT(fabs(plx_plot_last_exponent(&p) - 1.5) < 1e-12, "%g", plx_plot_last_exponent(&p));
+    /* log2 y = 0, 0, 3 at log2 x = 0, 1, 2: slope 3/2, mean 1 at 1; the last step has 3. */
+    plx_plot q = {.count = 3, .x = {1, 2, 4}, .y = {1, 1, 8}};
+    plx_plot_fit(&q);
+    EXPECT(fabs(q.exponent - 1.5) < 1e-12 && fabs(q.factor - pow(2, -0.5)) < 1e-12, "%g x^%g", q.factor,
+           q.exponent);
+    EXPECT(fabs(plx_plot_last_exponent(&q) - 3) < 1e-12, "%g", plx_plot_last_exponent(&q));
+}
+
+static int occurrences(const char *text, const char *of) {
+    int count = 0;
+    while ((text = strstr(text, of))) text++, count++;
+    return count;
+}
+
+TEST(bench, scaling_writes_table_file_and_plot) {
+    char arguments[1024], *data;
+    const char *text, *path = path_of("scaling.json");
+    size_t size;
+    snprintf(arguments, sizeof arguments, "bench --scaling --runs 1 --filter data-draw -o %s", path);
+    EXPECT(test_run_parallax_output(arguments, &text) == 0 &&
+               strstr(text, "data-draw against pixels: exponent"),
+           "%s", text);
+    json_t *json = json_load_file(path, 0, NULL);
+    const json_t *series = json_array_get(json_object_get(json, "scaling"), 0);
+    double exponent = json_number_value(json_object_get(series, "exponent"));
+    /* Cost is proportional to pixels, but for what a view costs by itself; wide, for a machine that is not quiet. */
+    EXPECT(exponent > 0.1 && exponent < 2, "%g", exponent);
+    EXPECT(json_array_size(json_object_get(series, "points")) == 4, "points");
+    json_decref(json);
+    REQUIRE(!plx_file_read(&data, &size, path_of("scaling.svg"), 1 << 20), "%s", plx_error());
+    EXPECT(!strncmp(data, "<svg", 4) && occurrences(data, "<circle") == 4 &&
+               !strcmp(data + size - 7, "</svg>\n") && !strstr(data, "nan") && !strstr(data, "inf"),
+           "%s", data);
+    free(data);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------- */

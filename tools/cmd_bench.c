@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/bench_report.h"
+#include "tools/bench_scaling.h"
 #include "tools/bench_stages.h"
 
 typedef struct bench_values {
@@ -12,7 +13,7 @@ typedef struct bench_values {
     int runs;
     unsigned tables;
     float fail_over;
-    bool quick, compare;
+    bool quick, scaling, compare;
 } bench_values;
 
 #define AT(member) offsetof(bench_values, member)
@@ -28,6 +29,9 @@ static const plx_option options[] = {
     {PLX_OPTION_SET, "table", 0, AT(tables), "cpu,ref", .word = "cpu|ref", .help = "kernel tables"},
     {PLX_OPTION_FLAG, "quick", 0, AT(quick),
      .help = "3 runs, and a refinement of 4 views and 5 noise levels"},
+    {PLX_OPTION_FLAG, "scaling", 0, AT(scaling),
+     .help =
+         "how stages grow with their sizes instead: fitted exponents, and with -o FILE.json also FILE.svg"},
     {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE",
      .help = "weights (default: the shipped model)"},
     {PLX_OPTION_FLAG, "compare", 0, AT(compare), .help = "compare two files of earlier runs, A then B"},
@@ -111,6 +115,7 @@ static int bench_stages(job *j) {
     return PLX_OK;
 }
 
+/* How many entries the filter lets through. */
 static int count_wanted(const job *j) {
     char name[96];
     int count = 0;
@@ -125,18 +130,58 @@ static int count_wanted(const job *j) {
     return count;
 }
 
+/* "a/b.json" -> "a/b.svg"; NULL for NULL; *out is malloc'ed. */
+static int svg_path(char **out, const char *json) {
+    *out = NULL;
+    if (!json) return PLX_OK;
+    size_t length = strlen(json);
+    if (length > 5 && !strcmp(json + length - 5, ".json")) length -= 5;
+    *out = malloc(length + sizeof ".svg");
+    if (!*out) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", json);
+    sprintf(*out, "%.*s.svg", (int)length, json);
+    return PLX_OK;
+}
+
+static int run_scaling(job *j, const plx_run *run) {
+    enum { MOST = 64 };
+    bool chosen[MOST] = {false};
+    int any = 0, count = plx_scaling_count();
+    PLX_CHECK(count <= MOST, "bench: more than %d series", MOST);
+    for (int i = 0; i < count; i++) {
+        char name[96];
+        plx_scaling_name(i, name);
+        any += chosen[i] = wanted(j, "scaling", name);
+    }
+    if (!any) return plx_fail(PLX_ERROR_USAGE, "bench: nothing has '%s' in its name", j->values->filter);
+    char *svg;
+    json_t *scaling = NULL;
+    int status = svg_path(&svg, j->values->output);
+    if (!status) status = plx_scaling_run(&scaling, chosen, plan(j, 3, 3), &j->object, svg);
+    if (!status && j->values->output) {
+        status = plx_bench_save(&j->bench, run, scaling, j->values->output);
+        scaling = NULL;
+    }
+    json_decref(scaling);
+    free(svg);
+    return status;
+}
+
+static int run_entries(job *j, const plx_run *run) {
+    const bench_values *v = j->values;
+    if (!count_wanted(j)) return plx_fail(PLX_ERROR_USAGE, "bench: nothing has '%s' in its name", v->filter);
+    int status = plx_peaks_measure(&j->bench.peaks, omp_get_max_threads());
+    if (!status) plx_bench_print_peaks(stdout, &j->bench.peaks);
+    if (!status) status = bench_kernels(j);
+    if (!status) status = bench_stages(j);
+    return !status && v->output ? plx_bench_save(&j->bench, run, NULL, v->output) : status;
+}
+
 static int run_benchmark(const plx_run *run) {
     const bench_values *v = run->values;
     char model[4096];
-    job j = {.values = v};
-    if (!count_wanted(&j)) return plx_fail(PLX_ERROR_USAGE, "bench: nothing has '%s' in its name", v->filter);
+    job j = {.values = v, .object.model_path = model};
     int status = plx_model_path(model, sizeof model, v->model);
-    j.object.model_path = model;
-    if (!status) status = plx_peaks_measure(&j.bench.peaks, omp_get_max_threads());
-    if (!status) plx_bench_print_peaks(stdout, &j.bench.peaks);
-    if (!status) status = bench_kernels(&j);
-    if (!status) status = bench_stages(&j);
-    if (!status && v->output) status = plx_bench_save(&j.bench, run, NULL, v->output);
+    if (!status) status = v->scaling ? run_scaling(&j, run) : run_entries(&j, run);
     plx_bench_object_free(&j.object);
     plx_bench_free(&j.bench);
     return status;
