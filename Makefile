@@ -5,6 +5,7 @@
 #   make lint     formatting, and who may include whom
 #   make data     the default object set (Debian's sweethome3d-furniture, not installed) into data/
 #   make deps     the Debian packages that are missing
+#   make bench-peers  the same stages in PyTorch, compared and timed in turns
 # config=release|debug|sanitize   werror=1   verbose=1
 config ?= release
 build := build/$(config)
@@ -23,11 +24,12 @@ LDLIBS := -lassimp -lembree3 -lOpenEXRCore-3_1 -lzip -ldnnl -lvl -ljansson -lnet
 library_sources := $(wildcard nerf/core/*.c nerf/tensor/*.c nerf/*.c diffusion/*.c render/*.c datasets/*.c)
 tool_sources := $(wildcard tools/*.c)
 test_sources := $(wildcard tests/test_*.c)
-sources := $(library_sources) $(tool_sources) $(test_sources)
+peer_sources := tests/peers/stage.c
+sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo objects deps deps-lint deps-data test lint data clean
+.PHONY: all demo objects deps deps-lint deps-data deps-peers test lint data bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -41,6 +43,10 @@ $(program): $(call objects,$(tool_sources)) $(build)/libparallax.a
 $(build)/run_tests: $(call objects,$(test_sources) $(filter-out tools/parallax.c,$(tool_sources))) $(build)/libparallax.a
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+# The library with a driver of its single stages, for Python's ctypes (tests/peers).
+$(build)/libstages.so: $(call objects,$(peer_sources) $(library_sources))
+	@echo "  LD $@"
+	$(quiet)$(CC) $(CFLAGS) -shared -o $@ $^ $(LDLIBS)
 $(build)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC $<"
@@ -51,10 +57,11 @@ deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembre
     libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libzip-dev ffmpeg
 deps-lint: packages := clang clang-format libomp-dev
 deps-data: packages := unzip
+deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp
 
 # Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
 # On a system without dpkg it says what is needed and goes on.
-deps deps-lint deps-data:
+deps deps-lint deps-data deps-peers:
 	@missing=$$(for name in $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -79,12 +86,12 @@ demo: deps
 # ---- tests and lint -------------------------------------------------------------------------------------------------
 # OMP_WAIT_POLICY: threads that wait at a barrier sleep, or a busy machine takes many times as long.
 test: deps
-	+@$(submake) $(build)/run_tests $(program)
+	+@$(submake) $(build)/run_tests $(program) $(if $(peers_torch),$(if $(filter release,$(config)),$(build)/libstages.so))
 	@OMP_WAIT_POLICY=passive LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
 
 lint: deps-lint
 	@clang-format --dry-run -Werror $(wildcard $(foreach d,nerf nerf/core nerf/tensor diffusion render datasets tools tests \
-	    tests/fuzz,$(d)/*.c $(d)/*.h))
+	    tests/fuzz tests/peers,$(d)/*.c $(d)/*.h))
 	@tests/check_layers.sh
 
 # ---- the default object set: data/sweethome3d/COLLECTION/... ---------------------------------------------------------
@@ -99,6 +106,18 @@ data/sweethome3d: | deps-data
 	@cp data/download/usr/share/doc/sweethome3d-furniture/copyright data/download/sweethome3d/
 	@mv data/download/sweethome3d $@ && rm -rf data/download
 	@echo "unpacked: $@ ($$(find $@ -name '*.obj' | wc -l) objects)"
+
+# ---- the same stages in PyTorch, side by side: build/peers.json -------------------------------------------------------
+peers_python := /usr/bin/python3
+peers_torch := $(wildcard /usr/lib/python3/dist-packages/torch/__init__.py)
+ifeq ($(peers_torch),)
+bench-peers:
+	@echo "bench-peers: skipped: Debian's python3-torch is not installed (make deps-peers)"
+else
+bench-peers: deps-peers
+	+@$(submake) $(build)/libstages.so
+	@$(peers_python) tests/peers/peers.py --library $(build)/libstages.so
+endif
 
 clean:
 	rm -rf build
