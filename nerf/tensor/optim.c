@@ -17,7 +17,7 @@ plx_optimiser plx_optimiser_default(void) {
 /* Of all gradients but the frozen parameters'; chunk sums are added in their fixed order. The squares of
  * floats cannot overflow a double: the norm is finite exactly if every gradient is. */
 static double gradient_norm(const plx_params *params) {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static, 1)
     for (int k = 0; k < params->chunk_count; k++) {
         plx_flush_denormals();
         const plx_param_chunk c = params->chunk[k];
@@ -74,7 +74,7 @@ int plx_optimiser_step(plx_optimiser *o, plx_params *params, float rate, double 
         .correct1 = (float)(1 / (1 - pow(o->beta1, t))),
         .correct2 = (float)(1 / sqrt(1 - pow(o->beta2, t))),
     };
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static, 1)
     for (int k = 0; k < params->chunk_count; k++) {
         plx_flush_denormals();
         const plx_param_chunk c = params->chunk[k];

@@ -189,7 +189,11 @@ size_t plx_params_size(const plx_params *params) {
 
 void plx_params_zero_grad(plx_params *params) {
     PLX_CHECK(params->grad, "these parameters are not for training");
-    memset(params->grad, 0, params->block * sizeof(float));
+    const size_t piece = (size_t)1 << 16;
+#pragma omp parallel for schedule(static)
+    for (size_t at = 0; at < params->block; at += piece)
+        memset(params->grad + at, 0,
+               (params->block - at < piece ? params->block - at : piece) * sizeof(float));
 }
 
 void plx_params_set(plx_params *params, const char *name, const float *values) {
