@@ -1,24 +1,24 @@
 /* FLIP: Andersson, Nilsson, Akenine-Moller, Oskarsson, Astrom, Fairchild, "FLIP: A Difference Evaluator for
  * Alternating Images", HPG 2020. A colour difference of images seen through the eye's contrast sensitivity,
  * made larger where edges and points differ. */
-#include "nerf/nerf.h"
-
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "nerf/filter.h"
+
+#if defined __x86_64__ && defined __GLIBC__ && __GLIBC_PREREQ(2, 35)
+/* glibc's vectors of these (4 ulp), which its header offers under -ffast-math only. */
+#pragma omp declare simd notinbranch
+double cbrt(double x);
+#pragma omp declare simd notinbranch
+double pow(double x, double y);
+#endif
 
 #define PIXELS_PER_DEGREE 67.02 /* 0.7 m from a monitor 0.7 m and 3840 pixels wide */
 #define FEATURE_WIDTH 0.082     /* degrees */
 
-enum {
-    COLOUR_RADIUS = 10,
-    FEATURE_RADIUS = 9,
-    MAX_KERNEL = (2 * COLOUR_RADIUS + 1) * (2 * COLOUR_RADIUS + 1)
-};
-
-typedef struct kernel {
-    int radius;
-    double weight[MAX_KERNEL];
-} kernel;
+enum { COLOUR_RADIUS = 10, FEATURE_RADIUS = 9 };
 
 /* ---- colour spaces
  * ----------------------------------------------------------------------------------------------- */
@@ -59,145 +59,186 @@ static void linear_to_ycxcz(const double linear[3], double out[3]) {
     out[2] = 200 * (r[1] - r[2]);
 }
 
-static void ycxcz_to_linear(const double from_xyz[3][3], const double in[3], double out[3]) {
-    double y = (in[0] + 16) / 116, xyz[3] = {y + in[1] / 500, y, y - in[2] / 200};
-    for (int i = 0; i < 3; i++) xyz[i] *= to_xyz[i][0] + to_xyz[i][1] + to_xyz[i][2];
-    transform(from_xyz, xyz, out);
-}
-
-static double lab_curve(double x) {
-    const double delta = 6. / 29;
-    return x > delta * delta * delta ? cbrt(x) : x / (3 * delta * delta) + 4. / 29;
-}
-
-/* CIELAB with Hunt's adjustment: chroma grows with lightness. */
-static void linear_to_hunt_lab(const double linear[3], double out[3]) {
-    double r[3];
-    relative_xyz(linear, r);
-    for (int i = 0; i < 3; i++) r[i] = lab_curve(r[i]);
-    out[0] = 116 * r[1] - 16;
-    out[1] = 0.01 * out[0] * 500 * (r[0] - r[1]);
-    out[2] = 0.01 * out[0] * 200 * (r[1] - r[2]);
+/* No branch: the loops below are vectors of pixels, cbrt and pow too. */
+static inline double lab_curve(double x) {
+    const double delta = 6. / 29, root = cbrt(x), line = x / (3 * delta * delta) + 4. / 29;
+    return x > delta * delta * delta ? root : line;
 }
 
 /* ---- filters
  * ----------------------------------------------------------------------------------------------------- */
 
-/* Contrast sensitivity: sum_i a_i sqrt(pi / b_i) exp(-pi^2 z / b_i), z the squared distance in degrees. */
-static kernel sensitivity_kernel(double a1, double b1, double a2, double b2) {
-    kernel k = {.radius = COLOUR_RADIUS};
-    double sum = 0;
-    for (int i = -k.radius, at = 0; i <= k.radius; i++)
-        for (int j = -k.radius; j <= k.radius; j++, at++) {
-            double z = (i * i + j * j) / (PIXELS_PER_DEGREE * PIXELS_PER_DEGREE);
-            k.weight[at] = a1 * sqrt(M_PI / b1) * exp(-M_PI * M_PI * z / b1) +
-                           a2 * sqrt(M_PI / b2) * exp(-M_PI * M_PI * z / b2);
-            sum += k.weight[at];
-        }
-    for (int at = 0; at < (2 * k.radius + 1) * (2 * k.radius + 1); at++) k.weight[at] /= sum;
-    return k;
+/* exp(-pi^2 z / b) of the squared distance in degrees z = (i^2 + j^2) / ppd^2, which is a product; its sum is 1. */
+static plx_filter sensitivity(double b) {
+    return plx_filter_gaussian(COLOUR_RADIUS, PIXELS_PER_DEGREE * sqrt(b / 2) / M_PI);
 }
 
-/* First (edges) or second (points) derivative along x of a Gaussian; its positive part sums to 1, its
- * negative part to -1. */
-static kernel feature_kernel(bool point) {
-    kernel k = {.radius = FEATURE_RADIUS};
-    double s = 0.5 * FEATURE_WIDTH * PIXELS_PER_DEGREE, positive = 0, negative = 0;
-    int count = (2 * k.radius + 1) * (2 * k.radius + 1);
-    for (int i = -k.radius, at = 0; i <= k.radius; i++)
-        for (int j = -k.radius; j <= k.radius; j++, at++) {
-            double g = exp(-(i * i + j * j) / (2 * s * s));
-            k.weight[at] = point ? (j * j / (s * s) - 1) * g : -j * g;
-            if (k.weight[at] > 0) positive += k.weight[at];
-            if (k.weight[at] < 0) negative -= k.weight[at];
-        }
-    for (int at = 0; at < count; at++) k.weight[at] /= k.weight[at] > 0 ? positive : negative;
-    return k;
-}
-
-static int clamp(int i, int count) {
-    return i < 0 ? 0 : i < count ? i : count - 1;
-}
-
-/* The kernel (or, `transposed`, its transpose) at one pixel of a plane (H,W), edges repeated. */
-static double filtered(const double *plane, int H, int W, int row, int column, const kernel *k,
-                       bool transposed) {
-    double sum = 0;
-    int side = 2 * k->radius + 1;
-    for (int i = 0; i < side; i++) {
-        const double *line = plane + (size_t)clamp(row + i - k->radius, H) * (size_t)W;
-        for (int j = 0; j < side; j++)
-            sum +=
-                k->weight[transposed ? j * side + i : i * side + j] * line[clamp(column + j - k->radius, W)];
+/* The share that the first of two such terms a_i sqrt(pi / b_i) exp(-pi^2 z / b_i) has in the sum of all weights. */
+static double first_share(double a1, double b1, double a2, double b2) {
+    double sum[2], b[2] = {b1, b2}, a[2] = {a1, a2};
+    for (int k = 0; k < 2; k++) {
+        double across = 0;
+        for (int i = -COLOUR_RADIUS; i <= COLOUR_RADIUS; i++)
+            across += exp(-M_PI * M_PI * i * i / (PIXELS_PER_DEGREE * PIXELS_PER_DEGREE * b[k]));
+        sum[k] = a[k] * sqrt(M_PI / b[k]) * across * across;
     }
-    return sum;
+    return sum[0] / (sum[0] + sum[1]);
 }
 
-/* ---- the two differences
- * ----------------------------------------------------------------------------------------- */
-
-typedef struct filters {
-    kernel sensitivity[3], edge, point;
-    double from_xyz[3][3];
-    double most; /* the colour difference of green and blue, to the power 0.7 */
-} filters;
-
-/* HyAB: city-block in lightness, Euclidean in chroma. */
-static double hyab(const double a[3], const double b[3]) {
-    return fabs(a[0] - b[0]) + hypot(a[1] - b[1], a[2] - b[2]);
+static double feature_deviation(void) {
+    return 0.5 * FEATURE_WIDTH * PIXELS_PER_DEGREE;
 }
 
-static filters make_filters(void) {
-    filters f = {.sensitivity = {sensitivity_kernel(1, 0.0047, 0, 1e-5),
-                                 sensitivity_kernel(1, 0.0053, 0, 1e-5),
-                                 sensitivity_kernel(34.1, 0.04, 13.5, 0.025)},
-                 .edge = feature_kernel(false),
-                 .point = feature_kernel(true)};
-    invert(to_xyz, f.from_xyz);
-    double green[3], blue[3];
-    linear_to_hunt_lab((const double[]){0, 1, 0}, green);
-    linear_to_hunt_lab((const double[]){0, 0, 1}, blue);
-    f.most = pow(hyab(green, blue), 0.7);
+/* First (edges) or second (points) derivative of a Gaussian; its positive part sums to 1, its negative to -1. */
+static plx_filter derivative(bool second) {
+    plx_filter f = {.radius = FEATURE_RADIUS};
+    double s = feature_deviation(), positive = 0, negative = 0;
+    for (int i = -f.radius; i <= f.radius; i++) {
+        double g = exp(-(i * i) / (2 * s * s)), w = second ? (i * i / (s * s) - 1) * g : -i * g;
+        f.weight[i + f.radius] = w;
+        positive += fmax(w, 0), negative += fmax(-w, 0);
+    }
+    for (int i = 0; i <= 2 * f.radius; i++) f.weight[i] /= f.weight[i] > 0 ? positive : negative;
     return f;
 }
 
-/* Planes (3,H,W) of Y, Cx, Cz. */
-static double *make_planes(const plx_image *image) {
+/* ---- an image as it is seen
+ * ----------------------------------------------------------------------------------------------------- */
+
+typedef struct filters {
+    plx_filter achromatic, red_green, blue_yellow[2], edge, point, smooth;
+    double share;          /* of blue_yellow[0] */
+    double to_linear[9];   /* from XYZ over the white's */
+    double to_relative[9]; /* back */
+    double most;           /* the colour difference of green and blue, to the power 0.7 */
+} filters;
+
+/* Planes (H,W). */
+typedef struct seen {
+    double *lab[3];       /* Hunt-adjusted */
+    double *edge, *point; /* strengths of the features */
+    double *memory;
+} seen;
+
+enum { PLANES = 5 };
+
+/* Planes Y, Cx, Cz. */
+static void to_opponent(const plx_image *image, double *const out[3]) {
+    double linear[256];
     size_t pixels = (size_t)image->height * (size_t)image->width;
-    double *planes = malloc(3 * pixels * sizeof *planes);
-    PLX_CHECK(planes, "flip: out of memory for %zu pixels", pixels);
-    for (size_t i = 0; i < pixels; i++) {
-        double linear[3], out[3];
-        for (size_t c = 0; c < 3; c++) {
-            double v = floor(fmin(fmax((double)image->data[3 * i + c], 0), 1) * 255 + 0.5) / 255;
-            linear[c] = v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
-        }
-        linear_to_ycxcz(linear, out);
-        for (size_t c = 0; c < 3; c++) planes[c * pixels + i] = out[c];
+    for (int i = 0; i < 256; i++) {
+        double v = i / 255.;
+        linear[i] = v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
     }
-    return planes;
+    for (size_t i = 0; i < pixels; i++) {
+        double rgb[3], ycxcz[3];
+        for (size_t c = 0; c < 3; c++) rgb[c] = linear[plx_level(image->data[3 * i + c])];
+        linear_to_ycxcz(rgb, ycxcz);
+        for (int c = 0; c < 3; c++) out[c][i] = ycxcz[c];
+    }
 }
 
-static void seen_colour(const filters *f, const double *planes, int H, int W, int row, int column,
-                        double out[3]) {
-    double seen[3], linear[3];
-    for (int c = 0; c < 3; c++)
-        seen[c] = filtered(planes + (size_t)c * (size_t)H * (size_t)W, H, W, row, column, &f->sensitivity[c],
-                           false);
-    ycxcz_to_linear(f->from_xyz, seen, linear);
-    for (int c = 0; c < 3; c++) linear[c] = fmin(fmax(linear[c], 0), 1);
-    linear_to_hunt_lab(linear, out);
-}
-
-/* In [0,1]: 0.4 of the largest difference takes up 0.95 of the range. */
-static double colour_difference(const filters *f, const double a[3], const double b[3]) {
-    double d = pow(hyab(a, b), 0.7), knee = 0.4 * f->most;
-    return d < knee ? 0.95 * d / knee : 0.95 + 0.05 * (d - knee) / (f->most - knee);
+/* Y, Cx, Cz -> linear RGB, clamped -> CIELAB with Hunt's adjustment: chroma grows with lightness. In place. */
+static void to_hunt_lab(const filters *f, double *const planes[3], size_t pixels) {
+    double *restrict u = planes[0], *restrict v = planes[1], *restrict w = planes[2];
+    double L[9], R[9];
+    memcpy(L, f->to_linear, sizeof L);
+    memcpy(R, f->to_relative, sizeof R);
+    for (size_t i = 0; i < pixels; i++) {
+        double y = (u[i] + 16) / 116, x = y + v[i] / 500, z = y - w[i] / 200;
+        double r = plx_clamp(L[0] * x + L[1] * y + L[2] * z);
+        double g = plx_clamp(L[3] * x + L[4] * y + L[5] * z);
+        double b = plx_clamp(L[6] * x + L[7] * y + L[8] * z);
+        double fx = lab_curve(R[0] * r + R[1] * g + R[2] * b);
+        double fy = lab_curve(R[3] * r + R[4] * g + R[5] * b);
+        double fz = lab_curve(R[6] * r + R[7] * g + R[8] * b);
+        double lightness = 116 * fy - 16;
+        u[i] = lightness;
+        v[i] = 0.01 * lightness * 500 * (fx - fy);
+        w[i] = 0.01 * lightness * 200 * (fy - fz);
+    }
 }
 
 /* Strength of a feature in both directions, on Y + 16 over 116 (the kernels' sum is 0: the 16 falls out). */
-static double strength(const kernel *k, const double *y, int H, int W, int row, int column) {
-    return hypot(filtered(y, H, W, row, column, k, false), filtered(y, H, W, row, column, k, true)) / 116;
+static void find_features(const plx_filter *derivative, const plx_filter *smooth, const double *y, int H,
+                          int W, double *out, double *scratch) {
+    plx_filter_plane(y, H, W, derivative, smooth, out);
+    plx_filter_plane(y, H, W, smooth, derivative, scratch);
+    size_t pixels = (size_t)H * (size_t)W;
+    for (size_t i = 0; i < pixels; i++) out[i] = sqrt(out[i] * out[i] + scratch[i] * scratch[i]) / 116;
+}
+
+static seen look(const filters *f, const plx_image *image) {
+    int H = image->height, W = image->width;
+    size_t pixels = (size_t)H * (size_t)W;
+    double *memory = plx_plane_alloc((PLANES + 1) * pixels), *scratch = memory + PLANES * pixels;
+    seen s = {.lab = {memory, memory + pixels, memory + 2 * pixels},
+              .edge = memory + 3 * pixels,
+              .point = memory + 4 * pixels,
+              .memory = memory};
+    to_opponent(image, s.lab);
+    find_features(&f->edge, &f->smooth, s.lab[0], H, W, s.edge, scratch);
+    find_features(&f->point, &f->smooth, s.lab[0], H, W, s.point, scratch);
+    plx_filter_plane(s.lab[0], H, W, &f->achromatic, &f->achromatic, s.lab[0]);
+    plx_filter_plane(s.lab[1], H, W, &f->red_green, &f->red_green, s.lab[1]);
+    plx_filter_plane(s.lab[2], H, W, &f->blue_yellow[1], &f->blue_yellow[1], scratch);
+    plx_filter_plane(s.lab[2], H, W, &f->blue_yellow[0], &f->blue_yellow[0], s.lab[2]);
+    for (size_t i = 0; i < pixels; i++) s.lab[2][i] = f->share * s.lab[2][i] + (1 - f->share) * scratch[i];
+    to_hunt_lab(f, s.lab, pixels);
+    return s;
+}
+
+/* ---- the difference
+ * ----------------------------------------------------------------------------------------- */
+
+/* HyAB of green and blue: city-block in lightness, Euclidean in chroma. */
+static double green_to_blue(const filters *f) {
+    double lab[2][3];
+    for (int k = 0; k < 2; k++) {
+        double linear[3] = {0, !k, k}, ycxcz[3];
+        linear_to_ycxcz(linear, ycxcz);
+        for (int c = 0; c < 3; c++) lab[k][c] = ycxcz[c];
+        to_hunt_lab(f, (double *[]){&lab[k][0], &lab[k][1], &lab[k][2]}, 1);
+    }
+    return fabs(lab[0][0] - lab[1][0]) + hypot(lab[0][1] - lab[1][1], lab[0][2] - lab[1][2]);
+}
+
+static filters make_filters(void) {
+    filters f = {.achromatic = sensitivity(0.0047),
+                 .red_green = sensitivity(0.0053),
+                 .blue_yellow = {sensitivity(0.04), sensitivity(0.025)},
+                 .share = first_share(34.1, 0.04, 13.5, 0.025),
+                 .edge = derivative(false),
+                 .point = derivative(true),
+                 .smooth = plx_filter_gaussian(FEATURE_RADIUS, feature_deviation())};
+    double inverse[3][3];
+    invert(to_xyz, inverse);
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++) {
+            f.to_relative[3 * i + j] = to_xyz[i][j] / (to_xyz[i][0] + to_xyz[i][1] + to_xyz[i][2]);
+            f.to_linear[3 * i + j] = inverse[i][j] * (to_xyz[j][0] + to_xyz[j][1] + to_xyz[j][2]);
+        }
+    f.most = pow(green_to_blue(&f), 0.7);
+    return f;
+}
+
+/* The colour difference, where 0.4 of the largest takes up 0.95 of the range, to the power 1 - feature difference. */
+static double mean_difference(const filters *f, const seen *a, const seen *b, size_t pixels) {
+    const double most = f->most, knee = 0.4 * most;
+    const double *L = a->lab[0], *A = a->lab[1], *B = a->lab[2], *edges = a->edge, *points = a->point;
+    const double *M = b->lab[0], *P = b->lab[1], *Q = b->lab[2], *others = b->edge, *dots = b->point;
+    double *restrict out = plx_plane_alloc(pixels), sum = 0;
+    for (size_t i = 0; i < pixels; i++) {
+        double p = A[i] - P[i], q = B[i] - Q[i];
+        double d = pow(fabs(L[i] - M[i]) + sqrt(p * p + q * q), 0.7);
+        double low = 0.95 * d / knee, high = 0.95 + 0.05 * (d - knee) / (most - knee);
+        double edge = fabs(edges[i] - others[i]), point = fabs(points[i] - dots[i]);
+        double feature = sqrt((edge > point ? edge : point) / M_SQRT2);
+        out[i] = pow(d < knee ? low : high, 1 - feature);
+    }
+    for (size_t i = 0; i < pixels; i++) sum += out[i];
+    free(out);
+    return sum / (double)pixels;
 }
 
 double plx_flip(const plx_image *reference, const plx_image *test) {
@@ -206,18 +247,9 @@ double plx_flip(const plx_image *reference, const plx_image *test) {
               "flip: images of %dx%dx%d and %dx%dx%d", W, H, reference->channels, test->width, test->height,
               test->channels);
     const filters f = make_filters();
-    double *a = make_planes(reference), *b = make_planes(test), sum = 0;
-    for (int i = 0; i < H; i++)
-        for (int j = 0; j < W; j++) {
-            double lab[2][3];
-            seen_colour(&f, a, H, W, i, j, lab[0]);
-            seen_colour(&f, b, H, W, i, j, lab[1]);
-            double edge = fabs(strength(&f.edge, a, H, W, i, j) - strength(&f.edge, b, H, W, i, j));
-            double point = fabs(strength(&f.point, a, H, W, i, j) - strength(&f.point, b, H, W, i, j));
-            double feature = sqrt(fmax(edge, point) / M_SQRT2);
-            sum += pow(colour_difference(&f, lab[0], lab[1]), 1 - feature);
-        }
-    free(a);
-    free(b);
-    return sum / ((double)H * W);
+    seen a = look(&f, reference), b = look(&f, test);
+    double mean = mean_difference(&f, &a, &b, (size_t)H * (size_t)W);
+    free(a.memory);
+    free(b.memory);
+    return mean;
 }

@@ -1,8 +1,8 @@
-/* Image metrics on 8-bit values: PSNR, SSIM, silhouette IoU, sharpness. */
-#include "nerf/nerf.h"
-
+/* Image metrics a pixel at a time: PSNR, silhouette IoU, depth error, sharpness. Colours are 8-bit values. */
 #include <math.h>
-#include <stddef.h>
+#include <stdlib.h>
+
+#include "nerf/filter.h"
 
 static void check_pair(const char *metric, const plx_image *a, const plx_image *b) {
     PLX_CHECK(a->height == b->height && a->width == b->width, "%s: images of %dx%d and %dx%d pixels", metric,
@@ -15,48 +15,15 @@ static void check_colours(const char *metric, const plx_image *a, const plx_imag
               a->channels, b->channels);
 }
 
-/* 0 to 255. */
-static double level(const plx_image *image, size_t i) {
-    return floor(fmin(fmax((double)image->data[i], 0), 1) * 255 + 0.5);
-}
-
 double plx_psnr(const plx_image *a, const plx_image *b) {
     check_colours("psnr", a, b);
     size_t count = (size_t)a->height * (size_t)a->width * 3;
     double sum = 0;
     for (size_t i = 0; i < count; i++) {
-        double d = level(a, i) - level(b, i);
+        double d = plx_level(a->data[i]) - plx_level(b->data[i]);
         sum += d * d;
     }
     return sum > 0 ? 10 * log10(255. * 255 * (double)count / sum) : INFINITY;
-}
-
-/* Wang et al. 2004 of one channel's 7x7 window with its top left at (row, column). */
-static double window_ssim(const plx_image *a, const plx_image *b, int row, int column, int channel) {
-    enum { SIDE = 7, N = SIDE * SIDE };
-    const double c1 = (0.01 * 255) * (0.01 * 255), c2 = (0.03 * 255) * (0.03 * 255);
-    double x = 0, y = 0, xx = 0, yy = 0, xy = 0;
-    for (int i = row; i < row + SIDE; i++)
-        for (int j = column; j < column + SIDE; j++) {
-            size_t at = ((size_t)i * (size_t)a->width + (size_t)j) * 3 + (size_t)channel;
-            double p = level(a, at), q = level(b, at);
-            x += p, y += q, xx += p * p, yy += q * q, xy += p * q;
-        }
-    x /= N, y /= N;
-    double vx = (xx - N * x * x) / (N - 1), vy = (yy - N * y * y) / (N - 1), vxy = (xy - N * x * y) / (N - 1);
-    return (2 * x * y + c1) * (2 * vxy + c2) / ((x * x + y * y + c1) * (vx + vy + c2));
-}
-
-double plx_ssim(const plx_image *a, const plx_image *b) {
-    check_colours("ssim", a, b);
-    int rows = a->height - 6, columns = a->width - 6;
-    PLX_CHECK(rows > 0 && columns > 0, "ssim: images of %dx%d pixels, at least 7x7 are needed", a->width,
-              a->height);
-    double sum = 0;
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++)
-            for (int c = 0; c < 3; c++) sum += window_ssim(a, b, i, j, c);
-    return sum / ((double)rows * columns * 3);
 }
 
 static bool is_inside(const plx_image *mask, int row, int column) {
@@ -75,12 +42,29 @@ double plx_silhouette_iou(const plx_image *a, const plx_image *b) {
     return either ? (double)both / (double)either : 1;
 }
 
-/* Squared differences to the right and lower neighbours, of all channels. */
-static double gradient_energy(const plx_image *image, int row, int column) {
-    size_t wide = (size_t)image->width * 3, at = (size_t)row * wide + (size_t)column * 3;
+plx_depth_error plx_depth_compare(const plx_image *depth, const plx_image *truth) {
+    check_pair("depth error", depth, truth);
+    size_t pixels = (size_t)truth->height * (size_t)truth->width, known = 0, both = 0;
+    double absolute = 0, relative = 0;
+    for (size_t i = 0; i < pixels; i++) {
+        double d = depth->data[i * (size_t)depth->channels], t = truth->data[i * (size_t)truth->channels];
+        known += t > 0;
+        if (d <= 0 || t <= 0) continue;
+        both++;
+        absolute += fabs(d - t);
+        relative += fabs(d - t) / t;
+    }
+    plx_depth_error out = {NAN, NAN, NAN};
+    if (both) out.absolute = absolute / (double)both, out.relative = relative / (double)both;
+    if (known) out.coverage = (double)both / (double)known;
+    return out;
+}
+
+/* Squared differences of levels to the right and lower neighbours, of all channels. */
+static double gradient_energy(const double *planes, size_t pixels, size_t at, size_t width) {
     double sum = 0;
-    for (size_t c = at; c < at + 3; c++) {
-        double right = level(image, c + 3) - level(image, c), down = level(image, c + wide) - level(image, c);
+    for (const double *p = planes + at; p < planes + 3 * pixels; p += pixels) {
+        double right = p[1] - p[0], down = p[width] - p[0];
         sum += right * right + down * down;
     }
     return sum;
@@ -89,12 +73,16 @@ static double gradient_energy(const plx_image *image, int row, int column) {
 double plx_sharpness_ratio(const plx_image *image, const plx_image *truth, const plx_image *mask) {
     check_colours("sharpness", image, truth);
     check_pair("sharpness", truth, mask);
-    double ours = 0, theirs = 0;
+    size_t width = (size_t)truth->width, pixels = (size_t)truth->height * width;
+    double ours = 0, theirs = 0, *a = plx_level_planes(image), *b = plx_level_planes(truth);
     for (int i = 0; i + 1 < truth->height; i++)
         for (int j = 0; j + 1 < truth->width; j++) {
             if (!is_inside(mask, i, j) || !is_inside(mask, i, j + 1) || !is_inside(mask, i + 1, j)) continue;
-            ours += gradient_energy(image, i, j);
-            theirs += gradient_energy(truth, i, j);
+            size_t at = (size_t)i * width + (size_t)j;
+            ours += gradient_energy(a, pixels, at, width);
+            theirs += gradient_energy(b, pixels, at, width);
         }
+    free(a);
+    free(b);
     return theirs > 0 ? ours / theirs : NAN;
 }

@@ -100,15 +100,43 @@ double plx_psnr(const plx_image *a, const plx_image *b); /* dB; INFINITY for equ
 /* skimage's default: 7x7 uniform window, sample covariance, K1 .01, K2 .03, per channel, borders cropped; at
  * least 7x7 pixels. */
 double plx_ssim(const plx_image *a, const plx_image *b);
+/* skimage's gaussian_weights=True, sigma=1.5, use_sample_covariance=False: 11x11 pixels, so at least as many. */
+#define PLX_SSIM_GAUSSIAN_SIDE 11
+double plx_ssim_gaussian(const plx_image *a, const plx_image *b);
+/* Multi-scale SSIM (Wang et al. 2003), 11x11 Gaussian windows, each channel alone, then their mean; negative terms are 0.
+ * Five scales need 161 pixels; a smaller image has as many as keep 11 pixels a side, and their weights are scaled to
+ * sum 1: plx_ms_ssim_scales says how many (0: none, below 11 pixels), and results of different numbers do not compare. */
+#define PLX_MS_SSIM_SCALES 5
+int plx_ms_ssim_scales(int height, int width);
+double plx_ms_ssim(const plx_image *a, const plx_image *b);
 /* FLIP (Andersson et al., HPG 2020) at 67.02 pixels a degree, mean over the image: 0 (equal) to 1. */
 double plx_flip(const plx_image *reference, const plx_image *test);
 
 /* Intersection over union of the silhouettes: last channel above 0.5. 1 if both are empty. */
 double plx_silhouette_iou(const plx_image *a, const plx_image *b);
+/* Distances along the ray in each image's first channel, 0 = none; over the pixels where both have one. */
+typedef struct plx_depth_error {
+    double absolute, relative; /* mean |d - t|, world units, and |d - t| / t; NAN without such a pixel */
+    double coverage;           /* such pixels over those of the truth; NAN where the truth has none */
+} plx_depth_error;
+plx_depth_error plx_depth_compare(const plx_image *depth, const plx_image *truth);
 /* Squared gradient of `image` (H,W,3) over that of `truth`, summed over channels and over pixels that lie,
  * with their right and lower neighbours, inside `mask` (last channel above 0.5): 1 = as sharp as the truth,
  * below = blurred. NAN where the truth is flat. */
 double plx_sharpness_ratio(const plx_image *image, const plx_image *truth, const plx_image *mask);
+
+/* Sliced Wasserstein distance of patches (Karras et al., "Progressive growing of GANs", ICLR 2018), times 1000, for each
+ * level of a Laplacian pyramid: 7x7 patches, 128 an image (fewer beyond 1024 images), each set's channels brought to mean 0
+ * and deviation 1; mean over 512 directions of the mean distance of the sorted projections. Both sets are cut at the same
+ * places, so that equal sets are at 0. A function of the images and the seed. */
+#define PLX_SWD_LEVELS 11
+typedef struct plx_swd {
+    int levels, side[PLX_SWD_LEVELS]; /* the shorter side's pixels; halved while at least 16 */
+    double distance[PLX_SWD_LEVELS];
+    double mean; /* over the levels */
+} plx_swd;
+/* `count` images (H,W,3) each, all of one size, at least 16 pixels a side (PLX_CHECK). PLX_ERROR_MEMORY. */
+int plx_sliced_wasserstein(plx_swd *out, int count, const plx_image *a, const plx_image *b, uint64_t seed);
 
 /* ---- work to be timed ---------------------------------------------------------------------------------- */
 

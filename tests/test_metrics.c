@@ -46,6 +46,36 @@ static double number(const json_t *object, const char *key) {
     return json_number_value(json_object_get(object, key));
 }
 
+/* {a, shifted} and {b, dark} of make_metrics.py. */
+static void expect_swd(const json_t *recorded, int H, int W, const plx_image *a, const plx_image *b) {
+    plx_image first[2] = {*a}, second[2] = {*b}, copies[2];
+    long sums[2];
+    plx_swd swd;
+    make_pair(&copies[0], &first[1], H, W, "shift", sums);
+    make_pair(&copies[1], &second[1], H, W, "dark", sums);
+    REQUIRE(plx_sliced_wasserstein(&swd, 2, first, second, 5) == 0, "%s", plx_error());
+    EXPECT((size_t)swd.levels == json_array_size(recorded), "%d levels", swd.levels);
+    for (int k = 0; k < swd.levels; k++) {
+        double truth = json_number_value(json_array_get(recorded, (size_t)k));
+        /* Descriptors and directions are floats here, and projections are sums of 147: 1e-6 each, and mostly less in the
+         * mean. */
+        EXPECT(fabs(swd.distance[k] - truth) < 1e-5 * truth, "level %d: SWD %.9g, not %.9g", k,
+               swd.distance[k], truth);
+    }
+    plx_image_free(&first[1]), plx_image_free(&second[1]);
+    plx_image_free(&copies[0]), plx_image_free(&copies[1]);
+}
+
+static void expect_windowed(const json_t *fixture, const plx_image *a, const plx_image *b) {
+    const char *kind = json_string_value(json_object_get(fixture, "kind"));
+    int scales = plx_ms_ssim_scales(a->height, a->width);
+    EXPECT(scales == (int)number(fixture, "ms_ssim_scales"), "%s: %d scales", kind, scales);
+    double gaussian = plx_ssim_gaussian(a, b) - number(fixture, "ssim_gaussian");
+    EXPECT(fabs(gaussian) < 1e-9, "%s: Gaussian SSIM is off by %g", kind, gaussian);
+    double several = plx_ms_ssim(a, b) - number(fixture, "ms_ssim");
+    EXPECT(fabs(several) < 1e-9, "%s: MS-SSIM is off by %g", kind, several);
+}
+
 TEST(metrics, agree_with_the_recorded_values) {
     json_error_t error;
     json_t *fixtures = json_load_file("tests/fixtures/metrics.json", 0, &error), *fixture;
@@ -65,6 +95,9 @@ TEST(metrics, agree_with_the_recorded_values) {
         EXPECT(fabs(ssim) < 1e-9, "%s: SSIM is off by %g", kind, ssim);
         double flip = plx_flip(&a, &b) - number(fixture, "flip");
         EXPECT(fabs(flip) < 1e-9, "%s: FLIP is off by %g", kind, flip);
+        const json_t *swd = json_object_get(fixture, "swd");
+        if (json_object_get(fixture, "ms_ssim")) expect_windowed(fixture, &a, &b);
+        if (swd) expect_swd(swd, a.height, a.width, &a, &b);
         plx_image_free(&a);
         plx_image_free(&b);
     }
@@ -77,6 +110,8 @@ TEST(metrics, equal_and_opposite_images) {
     make_pair(&a, &b, 30, 22, "noise", sums);
     EXPECT(plx_psnr(&a, &a) == INFINITY, "%g", plx_psnr(&a, &a));
     EXPECT(plx_ssim(&a, &a) == 1, "%.17g", plx_ssim(&a, &a));
+    EXPECT(plx_ssim_gaussian(&a, &a) == 1 && plx_ms_ssim(&a, &a) == 1, "%.17g, %.17g",
+           plx_ssim_gaussian(&a, &a), plx_ms_ssim(&a, &a));
     EXPECT(plx_flip(&a, &a) == 0, "%g", plx_flip(&a, &a));
     EXPECT(plx_flip(&a, &b) > 0, "%g", plx_flip(&a, &b));
     double turned = plx_flip(&a, &b) - plx_flip(&b, &a); /* the same numbers, in the same order */
@@ -134,4 +169,62 @@ TEST(metrics, sharpness_is_gradient_energy) {
     plx_image_free(&steep);
     plx_image_free(&gentle);
     plx_image_free(&mask);
+}
+
+TEST(metrics, scales_that_fit) {
+    const int sides[] = {10, 11, 20, 21, 64, 128, 160, 161, 4000}, truth[] = {0, 1, 1, 2, 3, 4, 4, 5, 5};
+    for (int i = 0; i < 9; i++)
+        EXPECT(plx_ms_ssim_scales(sides[i], 5000) == truth[i], "%d pixels: %d scales", sides[i],
+               plx_ms_ssim_scales(sides[i], 5000));
+}
+
+/* A surface at 2 seen at 2.5, known in columns 1 to 3 of 4 and 2 to 4 of 4 (of 5). */
+TEST(metrics, depth_error_where_both_are_known) {
+    plx_image truth = flat(3, 5, 2, 0), depth = flat(3, 5, 2, 0);
+    plx_depth_error none = plx_depth_compare(&depth, &truth);
+    EXPECT(isnan(none.absolute) && isnan(none.coverage), "%g, %g of nothing", none.absolute, none.coverage);
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 5; j++) {
+            truth.data[(i * 5 + j) * 2] = j >= 1 && j <= 3 ? 2 : 0;
+            depth.data[(i * 5 + j) * 2] = j >= 2 ? 2.5f : 0;
+        }
+    plx_depth_error e = plx_depth_compare(&depth, &truth);
+    EXPECT(e.absolute == 0.5 && e.relative == 0.25 && e.coverage == 2. / 3, "%g, %g, %g", e.absolute,
+           e.relative, e.coverage);
+    plx_image_free(&truth);
+    plx_image_free(&depth);
+}
+
+static double mean_swd(int count, const plx_image *a, const plx_image *b) {
+    plx_swd swd;
+    EXPECT(plx_sliced_wasserstein(&swd, count, a, b, 1) == 0, "%s", plx_error());
+    return swd.mean;
+}
+
+/* Equal sets are at 0; one that is noisier or blurred is farther the more it is so; the order of a set changes only
+ * the places of the patches. */
+TEST(metrics, swd_orders_distortions) {
+    plx_image a[2], noise[2], strong = {0}, soft = {0};
+    long sums[2];
+    make_pair(&a[0], &noise[0], 32, 48, "noise", sums);
+    make_pair(&noise[1], &a[1], 32, 48, "shift", sums);
+    EXPECT(mean_swd(2, a, a) == 0, "%g", mean_swd(2, a, a));
+    REQUIRE(!plx_image_copy(&strong, &a[0]) && !plx_image_copy(&soft, &a[0]), "%s", plx_error());
+    for (int i = 0; i < 32 * 48 * 3; i++) strong.data[i] += 3 * (noise[0].data[i] - a[0].data[i]);
+    for (int i = 0; i < 32 * 48 * 3; i++) /* the mean of five neighbours of a row */
+        for (int k = -2; k <= 2; k++) {
+            int x = i / 3 % 48 + k;
+            if (x >= 0 && x < 48) soft.data[i] += k ? (a[0].data[i + 3 * k] - a[0].data[i]) / 5 : 0;
+        }
+    double weak = mean_swd(1, a, noise), much = mean_swd(1, a, &strong), blurred = mean_swd(1, a, &soft);
+    EXPECT(weak > 0 && much > weak, "noise: %g, three times as much: %g", weak, much);
+    EXPECT(blurred > weak, "noise: %g, blur: %g", weak, blurred);
+    plx_image turned[2] = {a[1], a[0]};
+    EXPECT(mean_swd(2, a, turned) < weak, "the same set in another order: %g", mean_swd(2, a, turned));
+    plx_image white = flat(32, 48, 3, 1);
+    EXPECT(mean_swd(1, &white, &white) == 0 && isfinite(mean_swd(1, &white, a)), "a flat image");
+    for (int i = 0; i < 2; i++) plx_image_free(&a[i]), plx_image_free(&noise[i]);
+    plx_image_free(&strong);
+    plx_image_free(&soft);
+    plx_image_free(&white);
 }

@@ -1,0 +1,146 @@
+/* Structural similarity: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
+ * similarity", IEEE TIP 2004; at several scales: Wang, Simoncelli, Bovik, "Multiscale structural similarity for image
+ * quality assessment", Asilomar 2003. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "nerf/filter.h"
+
+/* Two planes (H,W) of levels. */
+typedef struct plane_pair {
+    int H, W;
+    double *a, *b;
+} plane_pair;
+
+typedef struct ssim_window {
+    plx_filter filter;
+    double bias; /* of variances and covariance: n / (n - 1) for the samples', 1 for the population's */
+} ssim_window;
+
+/* Means over the pixels whose window lies inside: of l * cs, and of cs alone, with
+ *   l  = (2 x y + C1) / (x^2 + y^2 + C1)   = 1 - (x - y)^2 / (x^2 + y^2 + C1),
+ *   cs = (2 vxy + C2) / (vx + vy + C2)     = 1 - v(x-y) / (vx + vy + C2):
+ * equal images have exactly 1, and four moments serve. */
+enum { MOMENTS = 4 };
+typedef struct similarity {
+    double whole, structure;
+} similarity;
+
+static similarity compare(const plane_pair *p, const ssim_window *window) {
+    const double c1 = (0.01 * 255) * (0.01 * 255), c2 = (0.03 * 255) * (0.03 * 255), bias = window->bias;
+    const size_t pixels = (size_t)p->H * (size_t)p->W;
+    const int radius = window->filter.radius;
+    double *moments = plx_plane_alloc(MOMENTS * pixels), *x = moments, *y = x + pixels, *squares = y + pixels,
+           *differences = squares + pixels;
+    for (size_t i = 0; i < pixels; i++) {
+        double a = p->a[i], b = p->b[i];
+        x[i] = a, y[i] = b, squares[i] = a * a + b * b, differences[i] = (a - b) * (a - b);
+    }
+    for (int m = 0; m < MOMENTS; m++) {
+        double *plane = moments + (size_t)m * pixels;
+        plx_filter_plane(plane, p->H, p->W, &window->filter, &window->filter, plane);
+    }
+    similarity sum = {0};
+    for (int row = radius; row < p->H - radius; row++)
+        for (size_t i = (size_t)row * (size_t)p->W + (size_t)radius, end = i + (size_t)(p->W - 2 * radius);
+             i < end; i++) {
+            double u = x[i], v = y[i], powers = u * u + v * v, apart = (u - v) * (u - v);
+            double cs = 1 - bias * (differences[i] - apart) / (bias * (squares[i] - powers) + c2);
+            sum.structure += cs;
+            sum.whole += cs * (1 - apart / (powers + c1));
+        }
+    double count = (double)(p->H - 2 * radius) * (p->W - 2 * radius);
+    free(moments);
+    return (similarity){sum.whole / count, sum.structure / count};
+}
+
+static ssim_window uniform_window(void) {
+    enum { SIDE = 7, N = SIDE * SIDE };
+    ssim_window w = {.filter = {.radius = SIDE / 2}, .bias = (double)N / (N - 1)};
+    for (int i = 0; i < SIDE; i++) w.filter.weight[i] = 1. / SIDE;
+    return w;
+}
+
+static ssim_window gaussian_window(void) {
+    return (ssim_window){.filter = plx_filter_gaussian(PLX_SSIM_GAUSSIAN_SIDE / 2, 1.5), .bias = 1};
+}
+
+static void check(const char *metric, const plx_image *a, const plx_image *b, int side) {
+    PLX_CHECK(a->height == b->height && a->width == b->width && a->channels == 3 && b->channels == 3,
+              "%s: images of %dx%dx%d and %dx%dx%d", metric, a->width, a->height, a->channels, b->width,
+              b->height, b->channels);
+    PLX_CHECK(a->height >= side && a->width >= side, "%s: images of %dx%d pixels, at least %dx%d are needed",
+              metric, a->width, a->height, side, side);
+}
+
+static double mean_over_channels(const plx_image *a, const plx_image *b, const ssim_window *window) {
+    double *p = plx_level_planes(a), *q = plx_level_planes(b), sum = 0;
+    size_t pixels = (size_t)a->height * (size_t)a->width;
+    for (size_t c = 0; c < 3; c++)
+        sum += compare(&(plane_pair){a->height, a->width, p + c * pixels, q + c * pixels}, window).whole;
+    free(p);
+    free(q);
+    return sum / 3;
+}
+
+double plx_ssim(const plx_image *a, const plx_image *b) {
+    check("ssim", a, b, 7);
+    ssim_window window = uniform_window();
+    return mean_over_channels(a, b, &window);
+}
+
+double plx_ssim_gaussian(const plx_image *a, const plx_image *b) {
+    check("ssim", a, b, PLX_SSIM_GAUSSIAN_SIDE);
+    ssim_window window = gaussian_window();
+    return mean_over_channels(a, b, &window);
+}
+
+/* ---- several scales ----------------------------------------------------------------------------------------------- */
+
+static const double scale_weights[PLX_MS_SSIM_SCALES] = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};
+
+int plx_ms_ssim_scales(int height, int width) {
+    int side = height < width ? height : width, scales = 0;
+    for (; scales < PLX_MS_SSIM_SCALES && side >= PLX_SSIM_GAUSSIAN_SIDE; scales++) side = (side + 1) / 2;
+    return scales;
+}
+
+/* In place: the mean of 2x2 pixels, every second one; an odd last row or column is repeated. */
+static void halve(double *plane, int H, int W) {
+    int h = (H + 1) / 2, w = (W + 1) / 2;
+    for (int i = 0; i < h; i++)
+        for (int j = 0; j < w; j++) {
+            size_t top = (size_t)(2 * i) * (size_t)W, left = (size_t)(2 * j);
+            size_t bottom = 2 * i + 1 < H ? top + (size_t)W : top, right = 2 * j + 1 < W ? left + 1 : left;
+            plane[(size_t)i * (size_t)w + (size_t)j] =
+                (plane[top + left] + plane[top + right] + plane[bottom + left] + plane[bottom + right]) / 4;
+        }
+}
+
+static double one_channel(plane_pair p, const ssim_window *window, int scales) {
+    double product = 1, total = 0;
+    for (int s = 0; s < scales; s++) total += scale_weights[s];
+    for (int s = 0; s < scales; s++) {
+        similarity found = compare(&p, window);
+        double value = s + 1 < scales ? found.structure : found.whole;
+        product *= pow(fmax(value, 0), scale_weights[s] / total);
+        halve(p.a, p.H, p.W);
+        halve(p.b, p.H, p.W);
+        p.H = (p.H + 1) / 2, p.W = (p.W + 1) / 2;
+    }
+    return product;
+}
+
+double plx_ms_ssim(const plx_image *a, const plx_image *b) {
+    check("ms-ssim", a, b, PLX_SSIM_GAUSSIAN_SIDE);
+    int scales = plx_ms_ssim_scales(a->height, a->width);
+    ssim_window window = gaussian_window();
+    double *p = plx_level_planes(a), *q = plx_level_planes(b), sum = 0;
+    size_t pixels = (size_t)a->height * (size_t)a->width;
+    for (size_t c = 0; c < 3; c++)
+        sum +=
+            one_channel((plane_pair){a->height, a->width, p + c * pixels, q + c * pixels}, &window, scales);
+    free(p);
+    free(q);
+    return sum / 3;
+}
