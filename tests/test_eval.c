@@ -49,17 +49,68 @@ TEST(eval, gaps) {
 TEST(eval, infinite_and_missing_numbers_are_null) {
     plx_eval_sample sample = {0, 10, {INFINITY, 1, 0, 1, NAN}};
     plx_eval_result result = {.method = "copy", .count = 1, .samples = &sample};
-    json_t *json = plx_eval_json(&result, "test", "file");
+    const char *id = "a";
+    plx_eval_set set = {.count = 1, .ids = &id, .gaps = true};
+    json_t *json = plx_eval_json(&set, 1, &result, 0, "test", "file");
     json_t *results = json_object_get(json, "results");
     EXPECT(json_is_null(json_object_get(results, "psnr")), "PSNR of equal images");
     EXPECT(json_number_value(json_object_get(results, "ssim")) == 1, "SSIM");
     EXPECT(!json_object_get(results, "sharpness"), "no view has a sharpness");
+    EXPECT(json_is_null(json_object_get(results, "lpips")) && json_is_null(json_object_get(results, "fid")),
+           "there are no networks");
     EXPECT(json_integer_value(json_object_get(results, "views")) == 1, "views");
     EXPECT(!strcmp(json_string_value(json_object_get(json, "method_name")), "copy"), "method");
     char *text = json_dumps(json, 0);
     EXPECT(text && !strstr(text, "nan") && !strstr(text, "inf"), "%s", text);
     free(text);
     json_decref(json);
+}
+
+/* ---- intervals ------------------------------------------------------------------------------------------------------ */
+
+TEST(eval, bootstrap_of_known_distributions) {
+    plx_eval_interval i;
+    const double one[] = {3}, two[] = {0, NAN, 1}, infinite[] = {1, INFINITY};
+    REQUIRE(plx_eval_bootstrap(&i, one, 1) == 0, "%s", plx_error());
+    EXPECT(i.mean == 3 && isnan(i.low) && i.objects == 1, "one value has no interval: %g", i.low);
+    REQUIRE(plx_eval_bootstrap(&i, two, 3) == 0, "%s", plx_error());
+    /* Means 0, 1/2, 1 of probability 1/4, 1/2, 1/4. */
+    EXPECT(i.mean == 0.5 && i.low == 0 && i.high == 1 && i.objects == 2, "%g [%g, %g]", i.mean, i.low,
+           i.high);
+    REQUIRE(plx_eval_bootstrap(&i, infinite, 2) == 0, "%s", plx_error());
+    EXPECT(isinf(i.mean) && isnan(i.low), "%g [%g, %g]", i.mean, i.low, i.high);
+    double many[400], squares = 0;
+    for (int k = 0; k < 400; k++) many[k] = k % 20 - 9.5, squares += many[k] * many[k];
+    REQUIRE(plx_eval_bootstrap(&i, many, 400) == 0, "%s", plx_error());
+    /* The mean of 400 is normal, of deviation sqrt(mean square / 400); 10,000 draws know a 2.5 % quantile of a normal
+     * distribution within sqrt(.025 * .975 / 1e4) / (density .058) = 2.7 % of a deviation: 4 times that. */
+    double deviation = sqrt(squares / 400 / 400);
+    EXPECT(fabs(i.low + 1.96 * deviation) < 0.11 * deviation &&
+               fabs(i.high - 1.96 * deviation) < 0.11 * deviation,
+           "[%g, %g], not +-%g", i.low, i.high, 1.96 * deviation);
+}
+
+/* Two methods far apart from object to object, but always apart by 1: the pairs know it, the means do not. */
+TEST(eval, pairs_see_what_means_do_not) {
+    double a[30], b[30];
+    plx_eval_interval mean, pair, ratio;
+    for (int i = 0; i < 30; i++) b[i] = i % 7 * 5, a[i] = b[i] + 1 + 0.1 * (i % 3 - 1);
+    b[4] = NAN;
+    REQUIRE(!plx_eval_mean_interval(&mean, a, 30, PLX_EVAL_PSNR) &&
+                !plx_eval_paired_interval(&pair, a, b, 30, PLX_EVAL_PSNR) &&
+                !plx_eval_paired_interval(&ratio, a, b, 30, PLX_EVAL_SHARPNESS),
+            "%s", plx_error());
+    EXPECT(mean.high - mean.low > 5 && mean.objects == 30, "[%g, %g]", mean.low, mean.high);
+    EXPECT(pair.objects == 29 && pair.low > 0.95 && pair.high < 1.05, "[%g, %g]", pair.low, pair.high);
+    EXPECT(fabs(log(ratio.mean) - pair.mean) < 1e-12, "a ratio: %g, %g", ratio.mean, pair.mean);
+}
+
+TEST(eval, object_means_tell_what_is_missing) {
+    double means[3];
+    EXPECT(plx_eval_object_means(known, 4, PLX_EVAL_PSNR, 3, means) == 1, "one view has none");
+    EXPECT(means[0] == 21 && means[1] == 30 && isnan(means[2]), "%g %g %g", means[0], means[1], means[2]);
+    EXPECT(plx_eval_object_means(known, 4, PLX_EVAL_SHARPNESS, 3, means) == 1 && near(means[0], log(2)), "%g",
+           means[0]);
 }
 
 /* A disc of 12 pixels about the middle of a 64-pixel view. */
@@ -157,6 +208,12 @@ TEST(eval, whole_command_twice) {
                *b = json_object_get(json_array_get(twice, m), "results");
         EXPECT(json_equal(a, b), "method %zu: two runs, two results", m);
         EXPECT(json_integer_value(json_object_get(a, "views")) == 8, "method %zu: one object is CC0", m);
+        json_t *psnr = json_object_get(json_object_get(json_array_get(once, 0), "paired"), "feedforward");
+        EXPECT(json_object_get(json_object_get(psnr, "psnr"), "difference"), "no pairs");
+        EXPECT(json_object_get(json_object_get(json_object_get(a, "by_class"), "box"), "iou"), "no class");
+        EXPECT(m != 2 || (json_object_get(a, "swd") && json_object_get(a, "ms_ssim_scales") &&
+                          json_object_get(a, "ssim_gaussian")),
+               "a metric is missing");
         EXPECT(m < 2 || !json_equal(a, json_object_get(json_array_get(cropped, 0), "results")),
                "the framing makes no difference");
     }

@@ -66,8 +66,8 @@ static const plx_option options[] = {
 typedef struct evaluation {
     const eval_values *values;
     plx_catalogue catalogue;
-    const plx_object **objects; /* (count) */
-    const char **ids;           /* (count) theirs */
+    const plx_object **objects;  /* (count) */
+    const char **ids, **classes; /* (count) theirs */
     int count;
     plx_model *model; /* NULL when no method needs one */
     char model_path[PATH_SIZE];
@@ -139,7 +139,7 @@ static json_t *settings_of(const evaluation *e) {
     struct stat info = {0};
     json_t *metrics = json_array();
     for (int m = 0; m < PLX_EVAL_METRICS; m++)
-        json_array_append_new(metrics, json_string(plx_eval_metric_names[m]));
+        json_array_append_new(metrics, json_string(plx_eval_kinds[m].name));
     if (*e->model_path) stat(e->model_path, &info);
     return json_pack("{s:s, s:o, s:s, s:s, s:[sII], s:b, s:b, s:i, s:I, s:i}", "version", PLX_VERSION,
                      "metrics", metrics, "catalogue", e->catalogue.hash, "data", v->data, "model",
@@ -178,11 +178,14 @@ static int find_pending(evaluation *e) {
     e->pending = malloc((size_t)e->count * sizeof *e->pending);
     e->done = calloc((size_t)e->count, sizeof *e->done);
     e->ids = malloc((size_t)e->count * sizeof *e->ids);
-    if (!e->pending || !e->done || !e->ids) return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
+    e->classes = malloc((size_t)e->count * sizeof *e->classes);
+    if (!e->pending || !e->done || !e->ids || !e->classes)
+        return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
     int status = plx_eval_journal_read(&e->journal, &entries);
     if (status) return status;
     for (int i = 0; i < e->count; i++) {
         e->ids[i] = e->objects[i]->id;
+        e->classes[i] = e->objects[i]->class_name;
         for (int m = 0; m < e->method_count; m++)
             if (is_done(e, entries, i, m)) e->done[i] |= 1u << m;
         if (e->done[i] != (1u << e->method_count) - 1) e->pending[e->pending_count++] = i;
@@ -215,6 +218,7 @@ static void finish(evaluation *e, bool whole) {
     plx_catalogue_free(&e->catalogue);
     free(e->objects);
     free(e->ids);
+    free(e->classes);
     free(e->pending);
     free(e->done);
 }
@@ -251,23 +255,22 @@ static int make_field(plx_field **out, const evaluation *e, enum method method, 
     return plx_field_refine(*out, e->model, input, known, &o, quiet_progress, NULL);
 }
 
-/* The target views as the method has them, (size,size,4) each. */
-static int predict(plx_image out[TARGETS], const evaluation *e, enum method method, const plx_view *input,
+/* The target views as the method has them, (size,size,4) each, with depth where it has one. */
+static int predict(plx_view out[TARGETS], const evaluation *e, enum method method, const plx_view *input,
                    const plx_views *views) {
     plx_render_options o = plx_render_options_default();
     plx_field *field = NULL;
     o.samples = e->values->samples;
+    o.depth = true;
     int status = method >= FEEDFORWARD ? make_field(&field, e, method, input) : PLX_OK;
     for (int k = 0; k < TARGETS && !status; k++) {
-        plx_view view = {.camera = views->views[1 + k].camera};
+        out[k].camera = views->views[1 + k].camera;
         if (method == COPY)
-            status = plx_image_copy(&out[k], &views->views[0].colour);
+            status = plx_image_copy(&out[k].colour, &views->views[0].colour);
         else if (method == EXTRUDED)
-            status = plx_eval_extrude(&out[k], &views->views[0], &view.camera);
-        else {
-            status = plx_field_render(field, &view, &o);
-            out[k] = view.colour;
-        }
+            status = plx_eval_extrude(&out[k].colour, &views->views[0], &out[k].camera);
+        else
+            status = plx_field_render(field, &out[k], &o);
     }
     plx_field_free(field);
     return status;
@@ -276,12 +279,12 @@ static int predict(plx_image out[TARGETS], const evaluation *e, enum method meth
 /* ---- one object ------------------------------------------------------------------------------------------------------ */
 
 static int save_strip(const evaluation *e, int object, enum method method, const plx_views *views,
-                      const plx_image *predicted) {
+                      const plx_view *predicted) {
     int shown[SHEET_TARGETS];
     const plx_image *pictures[SHEET_TARGETS];
     if (object >= e->sheet.rows || !drawn_on_sheet(method)) return PLX_OK;
     plx_eval_sheet_targets(shown, views);
-    for (int s = 0; s < SHEET_TARGETS; s++) pictures[s] = &predicted[shown[s]];
+    for (int s = 0; s < SHEET_TARGETS; s++) pictures[s] = &predicted[shown[s]].colour;
     return plx_eval_strip_save(&e->sheet, e->ids[object], method_names[method], SHEET_TARGETS, pictures);
 }
 
@@ -297,10 +300,11 @@ static int save_truth(const evaluation *e, int object, const plx_view *input, co
 static int evaluate_method(const evaluation *e, int m, int object, const plx_view *input,
                            const plx_views *views) {
     enum method method = e->methods[m];
-    plx_image predicted[TARGETS] = {{0}};
+    plx_view predicted[TARGETS];
     plx_eval_sample samples[TARGETS];
     plx_eval_entry entry = {
         .method = method_names[method], .object = e->ids[object], .count = TARGETS, .samples = samples};
+    memset(predicted, 0, sizeof predicted);
     double begun = plx_now();
     int status = predict(predicted, e, method, input, views);
     entry.seconds = plx_now() - begun;
@@ -308,9 +312,12 @@ static int evaluate_method(const evaluation *e, int m, int object, const plx_vie
         samples[k].gap = plx_camera_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
         status = plx_eval_measure(&samples[k], &views->views[1 + k], &predicted[k], method == EXTRUDED);
     }
+    if (!status && method != EXTRUDED)
+        status = plx_eval_measure_object(samples, TARGETS, &views->views[1], predicted);
     if (!status) status = save_strip(e, object, method, views, predicted);
     if (!status) status = plx_eval_journal_add(&e->journal, &entry);
-    for (int k = 0; k < TARGETS; k++) plx_image_free(&predicted[k]);
+    for (int k = 0; k < TARGETS; k++)
+        plx_image_free(&predicted[k].colour), plx_image_free(&predicted[k].depth);
     return status;
 }
 
@@ -368,35 +375,49 @@ static int write_sheet(const evaluation *e) {
     return plx_eval_sheet_save(&e->sheet, e->ids, count, names);
 }
 
+static plx_eval_set set_of(const evaluation *e) {
+    return (plx_eval_set){.count = e->count,
+                          .ids = e->ids,
+                          .classes = e->classes,
+                          .scales = plx_ms_ssim_scales(e->size, e->size),
+                          .gaps = true};
+}
+
 static int write_json(const evaluation *e, const plx_run *run) {
     char name[128];
     snprintf(name, sizeof name, "%s-%d", e->values->split ? "validation" : "test", e->size);
+    plx_eval_set set = set_of(e);
     json_t *all = json_array();
-    for (int m = 0; m < e->method_count; m++) {
-        json_t *one = plx_eval_json(&e->results[m], name, e->model_path);
+    int status = PLX_OK;
+    for (int m = 0; m < e->method_count && !status; m++) {
+        json_t *one = plx_eval_json(&set, e->method_count, e->results, m, name, e->model_path);
+        if (!one) status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", e->values->json);
         json_object_set_new(one, "seconds_per_object", json_real(e->results[m].seconds));
         json_object_set_new(one, "catalogue_sha256", json_string(e->catalogue.hash));
         json_object_set_new(one, "run", plx_run_record(run));
         json_array_append_new(all, one);
     }
-    char *text = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-    int status = text ? plx_file_write(e->values->json, text, strlen(text))
-                      : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", e->values->json);
-    free(text);
+    if (!status) status = plx_eval_json_save(e->values->json, all);
     json_decref(all);
     return status;
 }
 
-static void report(const evaluation *e) {
+static int report(const evaluation *e) {
+    plx_eval_set set = set_of(e);
+    int reference = 0;
+    for (int m = 0; m < e->method_count; m++)
+        if (e->methods[m] == FEEDFORWARD) reference = m;
     plx_progress_end();
     printf("%d objects of the %s split, %dx%d, %d views each%s%s\n", e->count,
            e->values->split ? "validation" : "test", e->size, e->size, TARGETS, *e->model_path ? "; " : "",
            e->model_path);
-    printf("mean over an object's views, then over objects, +- its standard error\n\n");
-    plx_eval_print(stdout, e->method_count, e->results);
+    printf("mean over an object's views, then over objects, [its 95 %% bootstrap interval] or +- its "
+           "standard error\n");
+    int status = plx_eval_print(stdout, &set, e->method_count, e->results, reference);
     printf("\nseconds an object:");
     for (int m = 0; m < e->method_count; m++) printf(" %s %.2f", e->results[m].method, e->results[m].seconds);
     printf("\n");
+    return status;
 }
 
 static int run_eval(const plx_run *run) {
@@ -408,9 +429,12 @@ static int run_eval(const plx_run *run) {
         status = plx_eval_share(e.pending_count, e.count - e.pending_count, e.threads, "eval",
                                 evaluate_object, &e);
     if (!status) status = collect(&e);
-    if (!status) report(&e);
+    if (!status) status = report(&e);
     if (!status && e.values->json) status = write_json(&e, run);
-    if (!status && e.values->csv) status = plx_eval_csv(e.values->csv, e.method_count, e.results, e.ids);
+    if (!status && e.values->csv) {
+        plx_eval_set set = set_of(&e);
+        status = plx_eval_csv(e.values->csv, &set, e.method_count, e.results);
+    }
     if (!status) status = write_sheet(&e);
     finish(&e, !status);
     return status;

@@ -1,9 +1,22 @@
 #include "tools/evaluation.h"
 
 #include <math.h>
-#include <stddef.h>
+#include <stdlib.h>
 
-const char *const plx_eval_metric_names[PLX_EVAL_METRICS] = {"psnr", "ssim", "flip", "iou", "sharpness"};
+const plx_eval_kind plx_eval_kinds[PLX_EVAL_METRICS] = {
+    [PLX_EVAL_PSNR] = {.name = "psnr", .heading = "PSNR dB", .decimals = 2, .by_gap = true},
+    [PLX_EVAL_SSIM] = {.name = "ssim", .heading = "SSIM", .decimals = 3, .by_gap = true},
+    [PLX_EVAL_FLIP] = {.name = "flip", .heading = "FLIP", .decimals = 3, .by_gap = true},
+    [PLX_EVAL_IOU] = {.name = "iou", .heading = "IoU", .decimals = 3, .by_gap = true},
+    [PLX_EVAL_SHARPNESS] =
+        {.name = "sharpness", .heading = "sharpness", .decimals = 2, .geometric = true, .by_gap = true},
+    [PLX_EVAL_SSIM_GAUSSIAN] = {.name = "ssim_gaussian", .heading = "SSIM 11x11", .decimals = 3},
+    [PLX_EVAL_MS_SSIM] = {.name = "ms_ssim", .heading = "MS-SSIM", .decimals = 3},
+    [PLX_EVAL_DEPTH] = {.name = "depth_error", .heading = "depth error", .decimals = 4},
+    [PLX_EVAL_DEPTH_RELATIVE] = {.name = "depth_relative", .heading = "  relative", .decimals = 4},
+    [PLX_EVAL_DEPTH_COVERAGE] = {.name = "depth_coverage", .heading = "  coverage", .decimals = 3},
+    [PLX_EVAL_SWD] = {.name = "swd", .heading = "SWD x1000", .decimals = 1, .of_object = true},
+};
 
 const double plx_eval_gap_limits[PLX_EVAL_GAPS + 1] = {0, 30, 60, 120, 180};
 
@@ -13,33 +26,83 @@ int plx_eval_gap_bin(double degrees) {
     return bin;
 }
 
-int plx_eval_measure(plx_eval_sample *out, const plx_view *truth, const plx_image *prediction,
+static int over_white(plx_image *out, const plx_image *colour) {
+    return colour->channels == 4 ? plx_image_over(out, colour, 1) : plx_image_copy(out, colour);
+}
+
+/* Colours (H,W,3). */
+static void measure_colours(double *values, const plx_image *truth, const plx_image *image,
+                            const plx_image *mask) {
+    int side = truth->height < truth->width ? truth->height : truth->width;
+    values[PLX_EVAL_PSNR] = plx_psnr(truth, image);
+    values[PLX_EVAL_FLIP] = plx_flip(truth, image);
+    values[PLX_EVAL_SHARPNESS] = plx_sharpness_ratio(image, truth, mask);
+    if (side >= 7) values[PLX_EVAL_SSIM] = plx_ssim(truth, image);
+    if (side < PLX_SSIM_GAUSSIAN_SIDE) return;
+    values[PLX_EVAL_SSIM_GAUSSIAN] = plx_ssim_gaussian(truth, image);
+    values[PLX_EVAL_MS_SSIM] = plx_ms_ssim(truth, image);
+}
+
+/* Where the truth is, or everywhere: (H,W,1). */
+static int make_mask(plx_image *out, const plx_image *colour) {
+    int status = plx_image_create(out, colour->height, colour->width, 1);
+    for (int i = 0; !status && i < colour->height * colour->width; i++)
+        out->data[i] = colour->channels == 4 ? colour->data[4 * (size_t)i + 3] : 1;
+    return status;
+}
+
+int plx_eval_measure(plx_eval_sample *out, const plx_view *truth, const plx_view *prediction,
                      bool silhouette_only) {
-    plx_image a = {0}, b = {0};
+    plx_image a = {0}, b = {0}, mask = {0};
     for (int m = 0; m < PLX_EVAL_METRICS; m++) out->values[m] = NAN;
-    out->values[PLX_EVAL_IOU] = plx_silhouette_iou(&truth->colour, prediction);
+    if (truth->colour.channels == 4 && prediction->colour.channels == 4)
+        out->values[PLX_EVAL_IOU] = plx_silhouette_iou(&truth->colour, &prediction->colour);
     if (silhouette_only) return PLX_OK;
-    int status = plx_image_over(&a, &truth->colour, 1);
-    if (!status) status = plx_image_over(&b, prediction, 1);
-    if (!status) {
-        out->values[PLX_EVAL_PSNR] = plx_psnr(&a, &b);
-        out->values[PLX_EVAL_SSIM] = plx_ssim(&a, &b);
-        out->values[PLX_EVAL_FLIP] = plx_flip(&a, &b);
-        out->values[PLX_EVAL_SHARPNESS] = plx_sharpness_ratio(&b, &a, &truth->colour);
+    int status = over_white(&a, &truth->colour);
+    if (!status) status = over_white(&b, &prediction->colour);
+    if (!status) status = make_mask(&mask, &truth->colour);
+    if (!status) measure_colours(out->values, &a, &b, &mask);
+    if (!status && truth->depth.data && prediction->depth.data) {
+        plx_depth_error depth = plx_depth_compare(&prediction->depth, &truth->depth);
+        out->values[PLX_EVAL_DEPTH] = depth.absolute;
+        out->values[PLX_EVAL_DEPTH_RELATIVE] = depth.relative;
+        out->values[PLX_EVAL_DEPTH_COVERAGE] = depth.coverage;
     }
     plx_image_free(&a);
     plx_image_free(&b);
+    plx_image_free(&mask);
+    return status;
+}
+
+int plx_eval_measure_object(plx_eval_sample *samples, int count, const plx_view *truth,
+                            const plx_view *prediction) {
+    enum { SWD_LEAST = 16, SWD_SEED = 1 };
+    const plx_image *first = &truth->colour;
+    bool same = first->height >= SWD_LEAST && first->width >= SWD_LEAST;
+    for (int k = 1; k < count; k++)
+        same = same && truth[k].colour.height == first->height && truth[k].colour.width == first->width;
+    plx_image *a = calloc(2 * (size_t)count, sizeof *a), *b = a ? a + count : NULL;
+    int status = a ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "metrics: out of memory");
+    for (int k = 0; k < count && same && !status; k++) {
+        status = over_white(&a[k], &truth[k].colour);
+        if (!status) status = over_white(&b[k], &prediction[k].colour);
+    }
+    plx_swd swd;
+    if (same && !status && !(status = plx_sliced_wasserstein(&swd, count, a, b, SWD_SEED)))
+        samples[0].values[PLX_EVAL_SWD] = swd.mean;
+    for (int k = 0; a && k < 2 * count; k++) plx_image_free(&a[k]);
+    free(a);
     return status;
 }
 
 /* Sharpness is a ratio with a long tail above (a nearly flat truth): its mean is the geometric one. */
 static double to_scale(double value, enum plx_eval_metric metric) {
-    return metric == PLX_EVAL_SHARPNESS ? log(fmax(value, 1e-3)) : value;
+    return plx_eval_kinds[metric].geometric ? log(fmax(value, 1e-3)) : value;
 }
 
 /* Back, by the delta method: d exp(x) = exp(x) dx. */
 static void from_scale(plx_eval_mean *m, enum plx_eval_metric metric) {
-    if (metric != PLX_EVAL_SHARPNESS) return;
+    if (!plx_eval_kinds[metric].geometric) return;
     m->mean = exp(m->mean);
     m->deviation *= m->mean;
     m->error *= m->mean;
@@ -73,6 +136,26 @@ plx_eval_mean plx_eval_average(const plx_eval_sample *samples, int count, enum p
     }
     from_scale(&out, metric);
     return out;
+}
+
+int plx_eval_object_means(const plx_eval_sample *samples, int count, enum plx_eval_metric metric, int objects,
+                          double *means) {
+    int missing = 0;
+    for (int i = 0; i < objects; i++) means[i] = NAN;
+    for (int i = 0; i < count;) {
+        int object = samples[i].object, views = 0, absent = 0;
+        double sum = 0;
+        for (; i < count && samples[i].object == object; i++) {
+            double value = samples[i].values[metric];
+            absent += isnan(value);
+            if (isnan(value)) continue;
+            sum += to_scale(value, metric);
+            views++;
+        }
+        if (views) means[object] = sum / views;
+        missing += plx_eval_kinds[metric].of_object ? !views : absent;
+    }
+    return missing;
 }
 
 /* ---- the swept silhouette --------------------------------------------------------------------------------------- */

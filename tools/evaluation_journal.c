@@ -106,7 +106,7 @@ bool plx_eval_journal_find(const json_t *entries, plx_eval_entry *entry) {
         const json_t *view = json_array_get(views, (size_t)k);
         entry->samples[k].gap = from_json(json_object_get(view, "gap"));
         for (int m = 0; m < PLX_EVAL_METRICS; m++)
-            entry->samples[k].values[m] = from_json(json_object_get(view, plx_eval_metric_names[m]));
+            entry->samples[k].values[m] = from_json(json_object_get(view, plx_eval_kinds[m].name));
     }
     return true;
 }
@@ -133,7 +133,7 @@ int plx_eval_journal_add(const plx_eval_journal *journal, const plx_eval_entry *
         json_t *view = json_object();
         json_object_set_new(view, "gap", to_json(entry->samples[k].gap));
         for (int m = 0; m < PLX_EVAL_METRICS; m++)
-            json_object_set_new(view, plx_eval_metric_names[m], to_json(entry->samples[k].values[m]));
+            json_object_set_new(view, plx_eval_kinds[m].name, to_json(entry->samples[k].values[m]));
         json_array_append_new(views, view);
     }
     json_t *line = json_pack("{s:s, s:s, s:o, s:o}", "method", entry->method, "object", entry->object,
