@@ -99,4 +99,28 @@ typedef struct plx_surface_variance {
 int plx_surface_variance_score(plx_surface_variance *out, const plx_views *views,
                                const plx_surface_options *options);
 
+/* ---- a field fitted to the views --------------------------------------------------------------------------- */
+
+/* The budget is part of the score: compare only scores of one. */
+typedef struct plx_field_score_options {
+    plx_fit_options
+        fit;     /* its seed is that of the split too. Default: 400 steps of 1024 rays, planes of 64 texels a
+                          * side; the rest as of plx_fit_options_default */
+    float share; /* of the views that are fitted; at least one is, and one is not. Default 0.8 */
+    int samples; /* across the field, a ray, when it is drawn. Default 96 */
+} plx_field_score_options;
+
+plx_field_score_options plx_field_score_options_default(void);
+
+typedef struct plx_field_score {
+    int fitted, held;        /* views; the input is not counted */
+    double psnr, ssim, flip; /* of the field's views against the held ones; means over views */
+} plx_field_score;
+
+/* Neural-field scoring (3DiM: Watson et al., ICLR 2023): a fresh field is fitted to a random share of the views and to the
+ * input, if there is one (else NULL), and measured on the other views. `field` (or NULL) gets the field. */
+int plx_field_score_views(plx_field_score *out, plx_field **field, const plx_views *views,
+                          const plx_view *input, const plx_field_score_options *options,
+                          plx_progress_fn progress, void *user);
+
 #endif

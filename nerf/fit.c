@@ -31,6 +31,17 @@ plx_fit_options plx_fit_options_default(void) {
                              .seed = 1};
 }
 
+float plx_fit_radius(const plx_views *views) {
+    if (views->far > views->near) return 0.5f * (views->far - views->near);
+    float nearest = INFINITY;
+    for (int i = 0; i < views->count; i++) {
+        float p[3];
+        plx_camera_position(&views->views[i].camera, p);
+        nearest = fminf(nearest, sqrtf(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]));
+    }
+    return nearest * PLX_SCENE_RADIUS / PLX_DEFAULT_DISTANCE;
+}
+
 /* ---- rays
  * -------------------------------------------------------------------------------------------------------- */
 

@@ -71,6 +71,10 @@ typedef struct plx_fit_options {
 
 plx_fit_options plx_fit_options_default(void);
 
+/* Of the sphere for views whose source does not give one: half the depth range, or what the default set-up has for the
+ * nearest camera. */
+float plx_fit_radius(const plx_views *views);
+
 /* Fits a field in the world frame to posed views of one object. */
 int plx_fit(plx_field **out, const plx_views *views, const plx_fit_options *options, plx_progress_fn progress,
             void *user);

@@ -83,18 +83,6 @@ static int load_views(const fit_values *v, const char *path, plx_views *seen, pl
     return status;
 }
 
-/* Half the depth range where the source gives one; else what the default set-up has for the nearest camera. */
-static float radius_of(const plx_views *views) {
-    if (views->far > views->near) return 0.5f * (views->far - views->near);
-    float nearest = INFINITY;
-    for (int i = 0; i < views->count; i++) {
-        float p[3];
-        plx_camera_position(&views->views[i].camera, p);
-        nearest = fminf(nearest, sqrtf(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]));
-    }
-    return nearest * PLX_SCENE_RADIUS / PLX_DEFAULT_DISTANCE;
-}
-
 /* ---- held-out views ----------------------------------------------------------------------------------------- */
 
 enum { SHEET_COLUMNS = 8 };
@@ -171,7 +159,7 @@ static plx_fit_options fit_options(const fit_values *v, const plx_views *seen) {
     o.channels = v->channels;
     o.hidden = v->hidden;
     o.rate = v->rate;
-    o.radius = isnan(v->radius) ? radius_of(seen) : v->radius;
+    o.radius = isnan(v->radius) ? plx_fit_radius(seen) : v->radius;
     o.seed = (uint64_t)v->seed;
     return o;
 }
