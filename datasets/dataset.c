@@ -149,6 +149,12 @@ const char *plx_dataset_name(const plx_dataset *dataset, int object) {
     return source_at(dataset, object)->name;
 }
 
+int plx_dataset_find(const plx_dataset *dataset, const char *name) {
+    for (int i = 0; i < dataset->count; i++)
+        if (!strcmp(dataset->sources[i].name, name)) return i;
+    return -1;
+}
+
 int plx_dataset_view_count(const plx_dataset *dataset, int object) {
     return source_at(dataset, object)->views;
 }

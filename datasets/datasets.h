@@ -17,6 +17,7 @@ void plx_dataset_free(plx_dataset *dataset);
 const char *plx_dataset_kind(const plx_dataset *dataset); /* "srn", "transforms" */
 int plx_dataset_count(const plx_dataset *dataset);        /* objects */
 const char *plx_dataset_name(const plx_dataset *dataset, int object);
+int plx_dataset_find(const plx_dataset *dataset, const char *name); /* the object's number, or -1 */
 int plx_dataset_view_count(const plx_dataset *dataset, int object);
 /* What the source says was done to its poses (applied_transform, applied_scale), or NULL. Nothing is undone. */
 const char *plx_dataset_note(const plx_dataset *dataset, int object);

@@ -70,7 +70,7 @@ static inline plx_scene *textured_box(uint64_t seed, float spacing) {
 
 /* ---- its views ----------------------------------------------------------------------------------------------- */
 
-/* On an orbit of `count` steps through `turn` radians that rises and falls; colour and exact depth. */
+/* On an orbit of `count` steps through `turn` radians that rises and falls; colour, exact depth, normals. */
 static inline plx_views box_views(uint64_t seed, int count, int size, float turn) {
     plx_views views;
     plx_scene *scene = textured_box(seed, 0.08f);
@@ -78,7 +78,7 @@ static inline plx_views box_views(uint64_t seed, int count, int size, float turn
     views.has_alpha = true;
     snprintf(views.name, sizeof views.name, "box");
     plx_draw_options options = plx_draw_options_default();
-    options.depth = true;
+    options.depth = options.normal = true; /* files hold both or none */
     for (int i = 0; i < count; i++) {
         float at = (float)i / (float)count;
         views.views[i].camera = plx_camera_orbit(0.3f + turn * at, 0.4f + 0.3f * sinf(9 * at),

@@ -43,14 +43,9 @@ static const plx_option options[] = {
 
 static int find_object(const plx_dataset *dataset, const char *path, const char *name, int *out) {
     int count = plx_dataset_count(dataset);
-    *out = 0;
-    if (!name && count == 1) return PLX_OK;
-    for (int i = 0; name && i < count; i++)
-        if (!strcmp(plx_dataset_name(dataset, i), name)) {
-            *out = i;
-            return PLX_OK;
-        }
-    if (name) return plx_fail(PLX_ERROR_INPUT, "%s: there is no object '%s'", path, name);
+    *out = name ? plx_dataset_find(dataset, name) : 0;
+    if (*out < 0) return plx_fail(PLX_ERROR_INPUT, "%s: there is no object '%s'", path, name);
+    if (name || count == 1) return PLX_OK;
     return plx_fail(PLX_ERROR_INPUT, "%s: holds %d objects: choose one by --object (the first is %s)", path,
                     count, plx_dataset_name(dataset, 0));
 }
