@@ -23,6 +23,8 @@ import subprocess
 import sys
 import warnings
 
+sys.dont_write_bytecode = True  # the source tree stays as it is
+
 import field_stages
 import joint_stage
 import library
