@@ -1,0 +1,160 @@
+/* parallax eval images on pictures whose metrics are known. */
+#include "tests/test.h"
+
+#include <jansson.h>
+#include <sys/stat.h>
+
+#include "nerf/core/error.h"
+#include "nerf/core/file.h"
+#include "render/render.h"
+
+enum { SIDE = 24 };
+
+static const char *in_set(const char *name) {
+    static char path[4][512];
+    static int turn;
+    turn = (turn + 1) % 4;
+    snprintf(path[turn], sizeof path[turn], "%s/images/%s", test_directory(), name);
+    return path[turn];
+}
+
+/* A chequered picture of two levels 40 apart: `offset` moves every pixel. */
+static void save_picture(const char *name, int side, int level, int offset) {
+    plx_image image;
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s", in_set(name));
+    *strrchr(folder, '/') = 0;
+    REQUIRE(!plx_make_directories(folder) && !plx_image_create(&image, side, side, 3), "%s", plx_error());
+    for (int i = 0; i < side * side * 3; i++) {
+        int x = i / 3 % side, y = i / 3 / side, value = level + (x / 4 + y / 4) % 2 * 40 + offset;
+        image.data[i] = (float)value / 255;
+    }
+    EXPECT(plx_png_save(in_set(name), &image) == 0, "%s", plx_error());
+    plx_image_free(&image);
+}
+
+/* Truth as SRN has it, two methods as pixelNeRF leaves them: view 0 was the input. Object a is off by 1 and by 2 levels, object b
+ * by 2 and by 4. */
+static void make_set(void) {
+    char name[64];
+    for (int object = 0; object < 2; object++)
+        for (int view = 0; view < 3; view++) {
+            snprintf(name, sizeof name, "truth/%c/rgb/%06d.png", 'a' + object, view);
+            save_picture(name, SIDE, 50 + 20 * view, 0);
+            for (int method = 0; method < 2 && view; method++) {
+                snprintf(name, sizeof name, "m%d/%c/%06d.png", method, 'a' + object, view);
+                save_picture(name, SIDE, 50 + 20 * view, (1 + object) * (1 + method));
+            }
+        }
+    save_picture("m0/a/000001_compare.png", 7, 0, 0);
+    EXPECT(plx_file_write(in_set("m0/finish.txt"), "a 1 1 1\n", 8) == 0, "%s", plx_error());
+}
+
+static int compare(const char **text, const char *method, const char *more) {
+    char arguments[4096];
+    snprintf(arguments, sizeof arguments, "eval images %s --against %s %s", in_set(method), in_set("truth"),
+             more);
+    return test_run_parallax(arguments, text);
+}
+
+static double value_of(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    EXPECT(json_is_number(value), "%s is no number", key);
+    return json_number_value(value);
+}
+
+static double decibels(double levels) {
+    return 20 * log10(255 / levels);
+}
+
+TEST(eval_images, known_offsets) {
+    const char *text;
+    char more[2048];
+    make_set();
+    snprintf(more, sizeof more, "--except 0 --and %s --threads 1 --json %s --csv %s", in_set("m1"),
+             in_set("one.json"), in_set("one.csv"));
+    int code = compare(&text, "m0", more);
+    REQUIRE(code == 0, "%d %s", code, text);
+    snprintf(more, sizeof more, "--except 64,0 --and %s --threads 2 --json %s", in_set("m1"),
+             in_set("two.json"));
+    code = compare(&text, "m0", more);
+    REQUIRE(code == 0, "%d %s", code, text);
+    json_t *one = json_load_file(in_set("one.json"), 0, NULL),
+           *two = json_load_file(in_set("two.json"), 0, NULL);
+    REQUIRE(json_array_size(one) == 2 && json_array_size(two) == 2, "a record a method");
+    json_t *first = json_array_get(one, 0), *results = json_object_get(first, "results");
+    /* The JSON has 6 digits. */
+    double psnr = (decibels(1) + decibels(2)) / 2, lower = decibels(2);
+    EXPECT(fabs(value_of(results, "psnr") - psnr) < 1e-4, "%g, not %g", value_of(results, "psnr"), psnr);
+    EXPECT(fabs(value_of(results, "psnr_low") - lower) < 1e-4,
+           "%g: one object twice is a quarter of the draws", value_of(results, "psnr_low"));
+    EXPECT(value_of(results, "views") == 4 && value_of(results, "objects") == 2, "views");
+    EXPECT(value_of(results, "ms_ssim_scales") == 2, "24, 12 pixels");
+    EXPECT(value_of(results, "sharpness") == 1, "an offset has no gradient: %g",
+           value_of(results, "sharpness"));
+    EXPECT(!json_object_get(results, "iou") && json_is_null(json_object_get(results, "lpips")), "unmeasured");
+    json_t *pair = json_object_get(
+        json_object_get(json_object_get(json_array_get(one, 1), "paired"), in_set("m0")), "psnr");
+    EXPECT(fabs(value_of(pair, "difference") + decibels(1) - decibels(2)) < 1e-4 &&
+               fabs(value_of(pair, "low") - value_of(pair, "high")) < 1e-4,
+           "twice the offset everywhere: %g [%g, %g]", value_of(pair, "difference"), value_of(pair, "low"),
+           value_of(pair, "high"));
+    EXPECT(json_array_size(json_object_get(first, "objects")) == 2, "objects");
+    for (size_t m = 0; m < 2; m++)
+        EXPECT(json_equal(json_object_get(json_array_get(one, m), "results"),
+                          json_object_get(json_array_get(two, m), "results")),
+               "method %zu: 1 and 2 threads, two results", m);
+    json_decref(one), json_decref(two);
+    char line[256] = "";
+    FILE *csv = fopen(in_set("one.csv"), "r");
+    REQUIRE(csv, "no CSV");
+    for (int i = 0; i < 2; i++) EXPECT(fgets(line, sizeof line, csv) != NULL, "line %d", i);
+    EXPECT(strstr(line, ",a,,000001.png,,48.1308,"), "%s", line);
+    fclose(csv);
+}
+
+TEST(eval_images, flat_folders) {
+    const char *text;
+    char arguments[2048];
+    save_picture("flat/x.png", SIDE, 90, 0), save_picture("flat/y.png", SIDE, 90, 0);
+    save_picture("other/x.png", SIDE, 90, 3), save_picture("other/y.png", SIDE, 90, 3);
+    snprintf(arguments, sizeof arguments, "eval images %s --against %s", in_set("other"), in_set("flat"));
+    int code = test_run_parallax_output(arguments, &text);
+    EXPECT(code == 0 && strstr(text, "38.59") && strstr(text, "1 object, 2 views"), "%d %s", code, text);
+}
+
+/* One line names what is wrong, and nothing is written. */
+static void expect_refused(const char *method, const char *more, const char *what) {
+    const char *text;
+    char options[2048];
+    struct stat info;
+    remove(in_set("refused.json"));
+    snprintf(options, sizeof options, "--json %s %s", in_set("refused.json"), more);
+    int code = compare(&text, method, options);
+    EXPECT(code == 1 && strstr(text, what), "%d %s, expected %s", code, text, what);
+    EXPECT(stat(in_set("refused.json"), &info) != 0, "%s: a result was written", what);
+}
+
+TEST(eval_images, refuses_what_does_not_match) {
+    const char *text;
+    make_set();
+    expect_refused("m0", "", "m0: no a/000000.png, which ");
+    remove(in_set("m0/b/000002.png"));
+    expect_refused("m0", "--except 0", "m0: no b/000002.png, which ");
+    save_picture("m0/b/000002.png", SIDE + 1, 60, 0);
+    expect_refused("m0", "--except 0", "m0/b/000002.png: 25x25 pixels, but ");
+    EXPECT(plx_file_write(in_set("m0/b/000002.png"), "no picture", 10) == 0, "%s", plx_error());
+    expect_refused("m0", "--except 0", "m0/b/000002.png: not a PNG or JPEG picture");
+    save_picture("m0/b/000002.png", SIDE, 60, 0);
+    save_picture("m0/c/000001.png", SIDE, 60, 0);
+    expect_refused("m0", "--except 0", "truth: no c, which ");
+    remove(in_set("m0/c/000001.png"));
+    save_picture("m0/stray.png", SIDE, 60, 0);
+    expect_refused("m0", "--except 0", "m0: pictures here and in its folder a");
+    remove(in_set("m0/stray.png"));
+    expect_refused("nowhere", "", "nowhere: No such file");
+    REQUIRE(plx_make_directories(in_set("empty")) == 0, "%s", plx_error());
+    expect_refused("empty", "", "empty: no PNG");
+    int code = test_run_parallax("eval images /tmp", &text);
+    EXPECT(code == 2 && strstr(text, "--against is missing"), "%d %s", code, text);
+}

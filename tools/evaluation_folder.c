@@ -1,0 +1,177 @@
+#include "tools/evaluation_folder.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tools/parallax.h"
+
+enum { PATH_SIZE = 4096 };
+
+/* ---- names ---------------------------------------------------------------------------------------------------------- */
+
+static bool ends_in(const char *name, const char *ending) {
+    size_t a = strlen(name), b = strlen(ending);
+    return a > b && !strcmp(name + a - b, ending);
+}
+
+static int is_visible(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+static int is_picture(const struct dirent *entry) {
+    const char *name = entry->d_name;
+    return name[0] != '.' && ends_in(name, ".png") && !ends_in(name, "_compare.png") &&
+           !ends_in(name, "_depth_norm.png");
+}
+
+static bool is_number(const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if (!isdigit((unsigned char)text[i])) return false;
+    return length > 0;
+}
+
+/* Whether "a,b,c" has the file's name without its ending, or the same number. */
+static bool is_excepted(const char *except, const char *file) {
+    size_t stem = strlen(file) - strlen(".png");
+    while (except && *except) {
+        size_t length = strcspn(except, ",");
+        if (length == stem && !strncmp(except, file, stem)) return true;
+        if (is_number(except, length) && is_number(file, stem) && atoll(except) == atoll(file)) return true;
+        except += length + (except[length] == ',');
+    }
+    return false;
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------------------------- */
+
+static int join(char out[PATH_SIZE], const char *folder, const char *name) {
+    return snprintf(out, PATH_SIZE, "%s/%s", folder, name) < PATH_SIZE
+               ? PLX_OK
+               : plx_fail(PLX_ERROR_INPUT, "%s/%s: the path is too long", folder, name);
+}
+
+/* The PNGs of a folder; count 0 where it has none or there is no such folder. */
+static int list_pictures(plx_eval_pictures *out, const char *path, const char *except) {
+    struct dirent **list;
+    int found = scandir(path, &list, is_picture, alphasort), status = PLX_OK;
+    *out = (plx_eval_pictures){0};
+    if (found < 0)
+        return errno == ENOENT || errno == ENOTDIR ? PLX_OK
+                                                   : plx_fail(PLX_ERROR_IO, "%s: %s", path, strerror(errno));
+    out->files = calloc((size_t)found + 1, sizeof *out->files);
+    out->path = strdup(path);
+    if (!out->files || !out->path) status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+    for (int i = 0; i < found; i++) {
+        if (!status && !is_excepted(except, list[i]->d_name) &&
+            !(out->files[out->count++] = strdup(list[i]->d_name)))
+            status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+        free(list[i]);
+    }
+    free(list);
+    return status;
+}
+
+static void free_pictures(plx_eval_pictures *p) {
+    for (int i = 0; i < p->count; i++) free(p->files[i]);
+    free(p->files);
+    free(p->path);
+    free(p->name);
+    *p = (plx_eval_pictures){0};
+}
+
+/* Those of one object: in its folder, or in rgb or image in it. */
+static int find_pictures(plx_eval_pictures *out, const char *folder, const char *name, const char *except) {
+    static const char *const inner[] = {"", "rgb", "image"};
+    char object[PATH_SIZE], path[PATH_SIZE];
+    int status = join(object, folder, name);
+    *out = (plx_eval_pictures){0};
+    for (int i = 0; i < 3 && !status && !out->count; i++) {
+        free_pictures(out);
+        status = i ? join(path, object, inner[i]) : PLX_OK;
+        if (!status) status = list_pictures(out, i ? path : object, except);
+    }
+    if (!status && out->count && !(out->name = strdup(name)))
+        status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
+    if (status || !out->count) free_pictures(out);
+    return status;
+}
+
+static int add_objects(plx_eval_folder *f, const char *except) {
+    struct dirent **list;
+    int found = scandir(f->path, &list, is_visible, alphasort), status = PLX_OK;
+    if (found < 0) return plx_fail(PLX_ERROR_IO, "%s: %s", f->path, strerror(errno));
+    bool flat = f->count > 0;
+    plx_eval_pictures *more = realloc(f->objects, ((size_t)found + 2) * sizeof *more);
+    if (more)
+        f->objects = more;
+    else
+        status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", f->path);
+    for (int i = 0; i < found; i++) {
+        plx_eval_pictures object = {0};
+        if (!status) status = find_pictures(&object, f->path, list[i]->d_name, except);
+        if (!status && object.count && flat) {
+            status = plx_fail(PLX_ERROR_INPUT, "%s: pictures here and in its folder %s: which are meant?",
+                              f->path, list[i]->d_name);
+            free_pictures(&object);
+        }
+        if (!status && object.count) f->objects[f->count++] = object;
+        free(list[i]);
+    }
+    free(list);
+    return status;
+}
+
+int plx_eval_folder_open(plx_eval_folder *out, const char *path, const char *except) {
+    *out = (plx_eval_folder){.path = strdup(path), .objects = calloc(1, sizeof *out->objects)};
+    int status = out->path && out->objects ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+    struct stat info;
+    if (!status && stat(path, &info)) status = plx_fail(PLX_ERROR_IO, "%s: %s", path, strerror(errno));
+    if (!status && !S_ISDIR(info.st_mode)) status = plx_fail(PLX_ERROR_INPUT, "%s: not a folder", path);
+    if (!status) status = list_pictures(&out->objects[0], path, except);
+    if (!status && out->objects[0].count) {
+        out->count = 1;
+        if (!(out->objects[0].name = strdup(".")))
+            status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+    } else if (out->objects)
+        free_pictures(&out->objects[0]);
+    if (!status) status = add_objects(out, except);
+    if (!status && !out->count)
+        status = plx_fail(PLX_ERROR_INPUT, "%s: no PNG here or one folder below", path);
+    if (status) plx_eval_folder_free(out);
+    return status;
+}
+
+void plx_eval_folder_free(plx_eval_folder *folder) {
+    for (int i = 0; i < folder->count; i++) free_pictures(&folder->objects[i]);
+    free(folder->objects);
+    free(folder->path);
+    *folder = (plx_eval_folder){0};
+}
+
+/* ---- matching --------------------------------------------------------------------------------------------------------- */
+
+static int missing(const plx_eval_folder *from, const plx_eval_folder *in, const char *object,
+                   const char *file) {
+    bool flat = !strcmp(object, ".");
+    return plx_fail(PLX_ERROR_INPUT, "%s: no %s%s%s, which %s has", from->path, flat ? "" : object,
+                    *file && !flat ? "/" : "", file, in->path);
+}
+
+int plx_eval_folder_match(const plx_eval_folder *a, const plx_eval_folder *b) {
+    for (int i = 0; i < a->count || i < b->count; i++) {
+        const plx_eval_pictures *p = i < a->count ? &a->objects[i] : NULL,
+                                *q = i < b->count ? &b->objects[i] : NULL;
+        int order = !p ? 1 : !q ? -1 : strcmp(p->name, q->name);
+        if (order) return order < 0 ? missing(b, a, p->name, "") : missing(a, b, q->name, "");
+        for (int k = 0; k < p->count || k < q->count; k++) {
+            const char *x = k < p->count ? p->files[k] : NULL, *y = k < q->count ? q->files[k] : NULL;
+            order = !x ? 1 : !y ? -1 : strcmp(x, y);
+            if (order) return order < 0 ? missing(b, a, p->name, x) : missing(a, b, p->name, y);
+        }
+    }
+    return PLX_OK;
+}
