@@ -3,6 +3,7 @@
  * What each sees, and where it fails (tests/test_consistency*.c hold both):
  *  - All but TSED: a flat or blurred picture is consistent with its like, so that blur is never punished. Read them beside
  *    a score of quality.
+ *  - Views of another object, all of the same one, are consistent: only depth of the right shape can tell, by the shape.
  *  - Reprojection and surface variance are as true as the depth. With true depth they also see wrong shape and wrong pose
  *    (as wrong colour); with depth from a field that was fitted to the same views they see only what the field could not
  *    explain. An object of one colour looks right from wrong poses, and a symmetric one from poses of its symmetry.

@@ -152,6 +152,24 @@ TEST(consistency, flat_pictures_pass) {
     plx_views_free(&views);
 }
 
+/* So are views of another box of the same shape, if all are of the same one. */
+TEST(consistency, another_object_throughout_passes) {
+    double error[2];
+    for (uint64_t i = 0; i < 2; i++) {
+        plx_views views = box_views(1, VIEWS, SIZE, whole_turn),
+                  other = box_views(1 + i, VIEWS, SIZE, whole_turn);
+        plx_surface_options options = plx_surface_options_default();
+        plx_reprojection r;
+        for (int k = 0; k < VIEWS; k++) copy_colour(&views.views[k], &other.views[k]);
+        REQUIRE(plx_reprojection_score(&r, &views, &options) == PLX_OK, "%s", plx_error());
+        error[i] = r.rms;
+        plx_views_free(&views);
+        plx_views_free(&other);
+    }
+    /* Two textures of one grain: resampling errs about as much. */
+    EXPECT(fabs(error[1] / error[0] - 1) < 0.3, "%g and %g", error[0], error[1]);
+}
+
 TEST(consistency, same_bits_for_1_and_2_threads) {
     plx_views views = control_views(CONTROL_NOISE, 6, 32, whole_turn);
     plx_surface_options options = plx_surface_options_default();
