@@ -90,7 +90,8 @@ typedef struct encoded {
     plx_field_operands field;
 } encoded;
 
-/* Elevations are told with +-7 degrees of error, and withheld from a fifth of the items. */
+/* Elevations are told with +-2 degrees of error (with 7 the network learned not to trust them), and withheld from a
+ * fifth of the items. */
 static encoded encode_batch(trainer *t, const plx_views *items, plx_rng rng) {
     const plx_train_options *o = t->o;
     plx_arena *arena = plx_tape_arena(t->tape);
@@ -105,7 +106,7 @@ static encoded encode_batch(trainer *t, const plx_views *items, plx_rng rng) {
             "train: an input of %dx%dx%d", input->colour.height, input->colour.width, input->colour.channels);
         memcpy(rgba + 4 * pixels * n, input->colour.data, sizeof(float) * 4 * pixels);
         e.poses[n] = plx_encoder_pose_of(&input->camera, plx_rng_uniform(rng, 2 * n) >= 0.2f);
-        e.poses[n].elevation += (plx_rng_uniform(rng, 2 * n + 1) * 2 - 1) * 7 * (float)M_PI / 180;
+        e.poses[n].elevation += (plx_rng_uniform(rng, 2 * n + 1) * 2 - 1) * 2 * (float)M_PI / 180;
         e.frames[n] = plx_frame_make(t->model->config.frame, &input->camera, PLX_SCENE_RADIUS);
     }
     e.encoding = plx_model_encode(t->tape, t->model, o->batch, o->size, rgba, e.poses);

@@ -228,41 +228,28 @@ static inline size_t in_depth(shuffle s, size_t row, size_t block) {
     return ((row / s.r * s.blocks + block) * s.r + row % s.r) * s.run;
 }
 
-static void to_depth(shuffle s, bool adds, const float *image, float *depth) {
+static void move(shuffle s, bool to_depth, bool adds, const float *from, float *to) {
 #pragma omp parallel for schedule(static) if (s.rows * s.blocks * s.run > ALONE)
     for (size_t m = 0; m < s.rows; m++) {
         plx_flush_denormals();
-        for (size_t k = 0; k < s.blocks; k++)
-            if (adds)
-                add(depth + in_depth(s, m, k), image + in_image(s, m, k), s.run);
-            else
-                copy(depth + in_depth(s, m, k), image + in_image(s, m, k), s.run);
-    }
-}
-
-static void to_image(shuffle s, bool adds, const float *depth, float *image) {
-#pragma omp parallel for schedule(static) if (s.rows * s.blocks * s.run > ALONE)
-    for (size_t m = 0; m < s.rows; m++) {
-        plx_flush_denormals();
-        for (size_t k = 0; k < s.blocks; k++)
-            if (adds)
-                add(image + in_image(s, m, k), depth + in_depth(s, m, k), s.run);
-            else
-                copy(image + in_image(s, m, k), depth + in_depth(s, m, k), s.run);
+        for (size_t k = 0; k < s.blocks; k++) {
+            const size_t image = in_image(s, m, k), depth = in_depth(s, m, k);
+            (adds ? add : copy)(to + (to_depth ? depth : image), from + (to_depth ? image : depth), s.run);
+        }
     }
 }
 
 static void space_to_depth_fwd(int N, int H, int W, int C, int r, const float *x, float *y) {
-    to_depth(shuffle_of(N, H, W, C, r), false, x, y);
+    move(shuffle_of(N, H, W, C, r), true, false, x, y);
 }
 static void space_to_depth_bwd(int N, int H, int W, int C, int r, const float *dy, float *dx) {
-    to_image(shuffle_of(N, H, W, C, r), true, dy, dx);
+    move(shuffle_of(N, H, W, C, r), false, true, dy, dx);
 }
 static void depth_to_space_fwd(int N, int H, int W, int C, int r, const float *x, float *y) {
-    to_image(shuffle_of(N, H * r, W * r, C / (r * r), r), false, x, y);
+    move(shuffle_of(N, H * r, W * r, C / (r * r), r), false, false, x, y);
 }
 static void depth_to_space_bwd(int N, int H, int W, int C, int r, const float *dy, float *dx) {
-    to_depth(shuffle_of(N, H * r, W * r, C / (r * r), r), true, dy, dx);
+    move(shuffle_of(N, H * r, W * r, C / (r * r), r), true, true, dy, dx);
 }
 
 void plx_kernels_cpu(plx_kernels *table) {
