@@ -389,6 +389,7 @@ static int validate(trainer *t, const plx_validation *v) {
     if (r.psnr > t->best) t->best = r.psnr;
     json_t *line = json_pack("{s:I, s:f, s:f, s:f}", "step", (json_int_t)t->step, "validation_psnr", r.psnr,
                              "validation_iou", r.iou, "validation_iou_60_120", r.iou_side);
+    if (r.levels) json_object_set_new(line, "swapped_input", json_real(r.swap_overall));
     for (int i = 0; i < r.levels; i++) {
         char key[48];
         snprintf(key, sizeof key, "denoiser_gain_db_t%.1f", r.t[i]);

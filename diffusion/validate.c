@@ -175,7 +175,9 @@ int plx_validate(plx_validation_result *out, const plx_model *m, const plx_valid
     out->iou = sum.iou / v->objects;
     out->iou_side = sum.sides ? sum.side / sum.sides : 0;
     out->levels = denoiser && v->objects > 1 ? 3 : 0;
+    double own = 0, swapped = 0;
     for (int k = 0; k < out->levels; k++) {
+        own += error.denoised[k][OWN], swapped += error.denoised[k][SWAPPED];
         out->t[k] = levels[k];
         const double *e = error.denoised[k];
         out->gain_db[k] = 10 * log10(error.render / e[OWN]);
@@ -183,5 +185,6 @@ int plx_validate(plx_validation_result *out, const plx_model *m, const plx_valid
         out->swap_features[k] = e[FEATURES_SWAPPED] / e[OWN];
         out->swap_alone[k] = e[ALONE_SWAPPED] / e[ALONE];
     }
+    out->swap_overall = own > 0 ? swapped / own : 0;
     return PLX_OK;
 }
