@@ -37,21 +37,25 @@ static int mirrored(int i, int count) {
 static const double binomial[5] = {1. / 16, 4. / 16, 6. / 16, 4. / 16, 1. / 16};
 
 /* The 5x5 binomial filter, edges mirrored (not repeated), times gain; in (H,W) and out apart. */
-static void blur(const double *in, int H, int W, double gain, double *out, double *across) {
-    for (int y = 0; y < H; y++)
-        for (int x = 0; x < W; x++) {
-            double sum = 0;
-            for (int k = -2; k <= 2; k++)
-                sum += binomial[k + 2] * in[(size_t)y * (size_t)W + (size_t)mirrored(x + k, W)];
-            across[(size_t)y * (size_t)W + (size_t)x] = sum;
-        }
-    for (int y = 0; y < H; y++)
-        for (int x = 0; x < W; x++) {
-            double sum = 0;
-            for (int k = -2; k <= 2; k++)
-                sum += binomial[k + 2] * across[(size_t)mirrored(y + k, H) * (size_t)W + (size_t)x];
-            out[(size_t)y * (size_t)W + (size_t)x] = gain * sum;
-        }
+static void blur(const double *in, int H, int W, double gain, double *restrict out, double *restrict across) {
+    const double b0 = binomial[2], b1 = binomial[1], b2 = binomial[0];
+    for (int y = 0; y < H; y++) {
+        const double *p = in + (size_t)y * (size_t)W;
+        double *to = across + (size_t)y * (size_t)W;
+        for (int x = 2; x < W - 2; x++)
+            to[x] = b0 * p[x] + b1 * (p[x - 1] + p[x + 1]) + b2 * (p[x - 2] + p[x + 2]);
+        for (int x = 0; x < W; x += x == 1 ? W - 3 : 1) /* 0, 1, W-2, W-1 */
+            to[x] = b0 * p[x] + b1 * (p[mirrored(x - 1, W)] + p[mirrored(x + 1, W)]) +
+                    b2 * (p[mirrored(x - 2, W)] + p[mirrored(x + 2, W)]);
+    }
+    for (int y = 0; y < H; y++) {
+        const double *line[5];
+        for (int k = -2; k <= 2; k++) line[k + 2] = across + (size_t)mirrored(y + k, H) * (size_t)W;
+        double *to = out + (size_t)y * (size_t)W;
+        for (int x = 0; x < W; x++)
+            to[x] =
+                gain * (b0 * line[2][x] + b1 * (line[1][x] + line[3][x]) + b2 * (line[0][x] + line[4][x]));
+    }
 }
 
 /* *fine loses what the next level, half the size, can show; that level is made. */
@@ -122,20 +126,25 @@ static void normalise(const descriptors *d) {
 
 /* ---- projections ---------------------------------------------------------------------------------------------------- */
 
-/* Ascending, by 8 bits of the key at a time: a float's bits, ordered as integers. */
+/* Ascending, by 8 bits of the key at a time: a float's bits, ordered as integers. keys (2, count). */
 static void sort_floats(float *values, uint32_t *keys, size_t count) {
-    enum { BITS = 8, BUCKETS = 1 << BITS };
-    uint32_t *from = keys, *to = keys + count;
+    enum { BITS = 8, BUCKETS = 1 << BITS, PASSES = 32 / BITS };
+    uint32_t *from = keys, *to = keys + count, start[PASSES][BUCKETS] = {{0}};
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &values[i], sizeof bits);
-        from[i] = bits ^ (bits >> 31 ? 0xffffffffu : 0x80000000u);
+        bits ^= (uint32_t)((int32_t)bits >> 31) | 0x80000000u;
+        from[i] = bits;
+        for (int p = 0; p < PASSES; p++) start[p][bits >> p * BITS & (BUCKETS - 1)]++;
     }
-    for (int shift = 0; shift < 32; shift += BITS) {
-        size_t start[BUCKETS + 1] = {0};
-        for (size_t i = 0; i < count; i++) start[(from[i] >> shift & (BUCKETS - 1)) + 1]++;
-        for (int b = 0; b < BUCKETS; b++) start[b + 1] += start[b];
-        for (size_t i = 0; i < count; i++) to[start[from[i] >> shift & (BUCKETS - 1)]++] = from[i];
+    for (int p = 0; p < PASSES; p++) {
+        uint32_t before = 0, *at = start[p];
+        for (int b = 0; b < BUCKETS; b++) {
+            uint32_t here = at[b];
+            at[b] = before;
+            before += here;
+        }
+        for (size_t i = 0; i < count; i++) to[at[from[i] >> p * BITS & (BUCKETS - 1)]++] = from[i];
         uint32_t *swapped = from;
         from = to, to = swapped;
     }

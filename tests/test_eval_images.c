@@ -79,6 +79,8 @@ TEST(eval_images, known_offsets) {
              in_set("two.json"));
     code = compare(&text, "m0", more);
     REQUIRE(code == 0, "%d %s", code, text);
+    code = compare(&text, "m0", "--only 1,2"); /* not the inputs: the same views */
+    EXPECT(code == 0, "%d %s", code, text);
     json_t *one = json_load_file(in_set("one.json"), 0, NULL),
            *two = json_load_file(in_set("two.json"), 0, NULL);
     REQUIRE(json_array_size(one) == 2 && json_array_size(two) == 2, "a record a method");
@@ -139,6 +141,7 @@ TEST(eval_images, refuses_what_does_not_match) {
     const char *text;
     make_set();
     expect_refused("m0", "", "m0: no a/000000.png, which ");
+    expect_refused("m0", "--only 1,7", "truth/a/rgb: no view 7");
     remove(in_set("m0/b/000002.png"));
     expect_refused("m0", "--except 0", "m0: no b/000002.png, which ");
     save_picture("m0/b/000002.png", SIDE + 1, 60, 0);

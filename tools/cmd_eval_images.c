@@ -9,7 +9,7 @@
 #include "tools/evaluation_report.h"
 
 typedef struct images_values {
-    const char *against, *other, *except, *json, *csv;
+    const char *against, *other, *only, *except, *json, *csv;
 } images_values;
 
 #define AT(member) offsetof(images_values, member)
@@ -19,6 +19,8 @@ static const plx_option options[] = {
      .help = "the true pictures: the same names, in the same folders or in the rgb of an SRN object"},
     {PLX_OPTION_TEXT, "and", 0, AT(other), NULL, .word = "DIR",
      .help = "a second method, compared object by object"},
+    {PLX_OPTION_TEXT, "only", 0, AT(only), NULL, .word = "VIEW,...",
+     .help = "no other views, such as SRN's quick list 0,24,49,74,99,124,149,174,199,224,249"},
     {PLX_OPTION_TEXT, "except", 0, AT(except), NULL, .word = "VIEW,...",
      .help = "views that are left out everywhere, such as the inputs: 64,104"},
     {PLX_OPTION_TEXT, "json", 0, AT(json), NULL, .word = "FILE",
@@ -116,10 +118,11 @@ static int measure_object(comparison *c, int method, int object, plx_eval_sample
 
 static int open_folders(comparison *c, const plx_run *run) {
     const images_values *v = run->values;
+    const plx_eval_choice choice = {.only = v->only, .except = v->except};
     const char *paths[METHODS_MAX] = {run->arguments[0], v->other};
-    int status = plx_eval_folder_open(&c->truth, v->against, v->except);
+    int status = plx_eval_folder_open(&c->truth, v->against, &choice);
     for (int m = 0; m < METHODS_MAX && paths[m] && !status; m++) {
-        status = plx_eval_folder_open(&c->methods[m], paths[m], v->except);
+        status = plx_eval_folder_open(&c->methods[m], paths[m], &choice);
         if (!status) c->method_count++;
         if (!status) status = plx_eval_folder_match(&c->methods[m], &c->truth);
     }

@@ -34,16 +34,33 @@ static bool is_number(const char *text, size_t length) {
     return length > 0;
 }
 
-/* Whether "a,b,c" has the file's name without its ending, or the same number. */
-static bool is_excepted(const char *except, const char *file) {
+/* Whether the word names the file: its name without the ending, or the same number. */
+static bool is_named(const char *word, size_t length, const char *file) {
     size_t stem = strlen(file) - strlen(".png");
-    while (except && *except) {
-        size_t length = strcspn(except, ",");
-        if (length == stem && !strncmp(except, file, stem)) return true;
-        if (is_number(except, length) && is_number(file, stem) && atoll(except) == atoll(file)) return true;
-        except += length + (except[length] == ',');
+    if (length == stem && !strncmp(word, file, stem)) return true;
+    return is_number(word, length) && is_number(file, stem) && atoll(word) == atoll(file);
+}
+
+/* Whether a word of "a,b,c" does. */
+static bool is_listed(const char *list, const char *file) {
+    while (list && *list) {
+        size_t length = strcspn(list, ",");
+        if (is_named(list, length, file)) return true;
+        list += length + (list[length] == ',');
     }
     return false;
+}
+
+/* PLX_ERROR_INPUT names a word of "a,b,c" that is no file's. */
+static int check_listed(const char *list, const char *path, struct dirent *const *files, int count) {
+    while (list && *list) {
+        size_t length = strcspn(list, ",");
+        bool there = false;
+        for (int i = 0; i < count && !there; i++) there = is_named(list, length, files[i]->d_name);
+        if (!there) return plx_fail(PLX_ERROR_INPUT, "%s: no view %.*s", path, (int)length, list);
+        list += length + (list[length] == ',');
+    }
+    return PLX_OK;
 }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------- */
@@ -55,7 +72,7 @@ static int join(char out[PATH_SIZE], const char *folder, const char *name) {
 }
 
 /* The PNGs of a folder; count 0 where it has none or there is no such folder. */
-static int list_pictures(plx_eval_pictures *out, const char *path, const char *except) {
+static int list_pictures(plx_eval_pictures *out, const char *path, const plx_eval_choice *choice) {
     struct dirent **list;
     int found = scandir(path, &list, is_picture, alphasort), status = PLX_OK;
     *out = (plx_eval_pictures){0};
@@ -65,9 +82,11 @@ static int list_pictures(plx_eval_pictures *out, const char *path, const char *e
     out->files = calloc((size_t)found + 1, sizeof *out->files);
     out->path = strdup(path);
     if (!out->files || !out->path) status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+    if (!status && found) status = check_listed(choice->only, path, list, found);
     for (int i = 0; i < found; i++) {
-        if (!status && !is_excepted(except, list[i]->d_name) &&
-            !(out->files[out->count++] = strdup(list[i]->d_name)))
+        const char *name = list[i]->d_name;
+        bool wanted = (!choice->only || is_listed(choice->only, name)) && !is_listed(choice->except, name);
+        if (!status && wanted && !(out->files[out->count++] = strdup(name)))
             status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
         free(list[i]);
     }
@@ -84,7 +103,8 @@ static void free_pictures(plx_eval_pictures *p) {
 }
 
 /* Those of one object: in its folder, or in rgb or image in it. */
-static int find_pictures(plx_eval_pictures *out, const char *folder, const char *name, const char *except) {
+static int find_pictures(plx_eval_pictures *out, const char *folder, const char *name,
+                         const plx_eval_choice *choice) {
     static const char *const inner[] = {"", "rgb", "image"};
     char object[PATH_SIZE], path[PATH_SIZE];
     int status = join(object, folder, name);
@@ -92,7 +112,7 @@ static int find_pictures(plx_eval_pictures *out, const char *folder, const char 
     for (int i = 0; i < 3 && !status && !out->count; i++) {
         free_pictures(out);
         status = i ? join(path, object, inner[i]) : PLX_OK;
-        if (!status) status = list_pictures(out, i ? path : object, except);
+        if (!status) status = list_pictures(out, i ? path : object, choice);
     }
     if (!status && out->count && !(out->name = strdup(name)))
         status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
@@ -100,7 +120,7 @@ static int find_pictures(plx_eval_pictures *out, const char *folder, const char 
     return status;
 }
 
-static int add_objects(plx_eval_folder *f, const char *except) {
+static int add_objects(plx_eval_folder *f, const plx_eval_choice *choice) {
     struct dirent **list;
     int found = scandir(f->path, &list, is_visible, alphasort), status = PLX_OK;
     if (found < 0) return plx_fail(PLX_ERROR_IO, "%s: %s", f->path, strerror(errno));
@@ -112,7 +132,7 @@ static int add_objects(plx_eval_folder *f, const char *except) {
         status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", f->path);
     for (int i = 0; i < found; i++) {
         plx_eval_pictures object = {0};
-        if (!status) status = find_pictures(&object, f->path, list[i]->d_name, except);
+        if (!status) status = find_pictures(&object, f->path, list[i]->d_name, choice);
         if (!status && object.count && flat) {
             status = plx_fail(PLX_ERROR_INPUT, "%s: pictures here and in its folder %s: which are meant?",
                               f->path, list[i]->d_name);
@@ -125,20 +145,20 @@ static int add_objects(plx_eval_folder *f, const char *except) {
     return status;
 }
 
-int plx_eval_folder_open(plx_eval_folder *out, const char *path, const char *except) {
+int plx_eval_folder_open(plx_eval_folder *out, const char *path, const plx_eval_choice *choice) {
     *out = (plx_eval_folder){.path = strdup(path), .objects = calloc(1, sizeof *out->objects)};
     int status = out->path && out->objects ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
     struct stat info;
     if (!status && stat(path, &info)) status = plx_fail(PLX_ERROR_IO, "%s: %s", path, strerror(errno));
     if (!status && !S_ISDIR(info.st_mode)) status = plx_fail(PLX_ERROR_INPUT, "%s: not a folder", path);
-    if (!status) status = list_pictures(&out->objects[0], path, except);
+    if (!status) status = list_pictures(&out->objects[0], path, choice);
     if (!status && out->objects[0].count) {
         out->count = 1;
         if (!(out->objects[0].name = strdup(".")))
             status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
     } else if (out->objects)
         free_pictures(&out->objects[0]);
-    if (!status) status = add_objects(out, except);
+    if (!status) status = add_objects(out, choice);
     if (!status && !out->count)
         status = plx_fail(PLX_ERROR_INPUT, "%s: no PNG here or one folder below", path);
     if (status) plx_eval_folder_free(out);
