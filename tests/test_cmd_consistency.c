@@ -10,11 +10,11 @@
 
 enum { VIEWS = 6, SIZE = 32 };
 
-/* DIR/views/one (with depth), DIR/views/two (another texture, without): saved once. */
+/* DIR/consistency/one (with depth), DIR/consistency/two (another texture, without): saved once. */
 static const char *saved_views(void) {
     static char folder[300];
     if (folder[0]) return folder;
-    snprintf(folder, sizeof folder, "%s/views", test_directory());
+    snprintf(folder, sizeof folder, "%s/consistency", test_directory());
     for (int i = 0; i < 2; i++) {
         plx_views views = box_views((uint64_t)i + 1, VIEWS, SIZE, 1.5f);
         snprintf(views.name, sizeof views.name, i ? "two" : "one");
