@@ -90,7 +90,7 @@ def prepare(lib, train, views, step):
     u = lib.uniform(lib.fork(rng, 0), 2 * N).reshape(N, 2)
     told = u[:, 0] >= np.float32(0.2)
     inputs = [views.cameras[i] for i in first]
-    s.pose, s.elevation = poses(inputs, told, (u[:, 1] * 2 - 1) * 7 * math.pi / 180)
+    s.pose, s.elevation = poses(inputs, told, (u[:, 1] * 2 - 1) * 2 * math.pi / 180)
     s.withheld = torch.from_numpy(~told)
     s.c2w, s.intrinsics = cameras_of(inputs)
     s.size, s.rgba = size, torch.from_numpy(views.colour[::K]).permute(0, 3, 1, 2).contiguous()
