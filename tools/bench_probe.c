@@ -10,7 +10,38 @@
 enum { ATTEMPTS = 5 };
 static const double attempt_seconds = 0.03;
 
-/* ---- multiply-adds ---------------------------------------------------------------------------------------- */
+/* ---- one loop for both ----------------------------------------------------------------------------------------- */
+
+/* A probe's work on the calling thread, `count` times over. */
+typedef void (*probe_fn)(int64_t count, void *user);
+
+/* How often a second all threads together have done it, at best; each does it once before the clock starts. */
+static double best_rate(int threads, probe_fn work, void *user) {
+    int64_t count = 1;
+    double best = 0;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        double seconds = 0;
+        do {
+            double began = 0;
+#pragma omp parallel num_threads(threads)
+            {
+                work(1, user);
+#pragma omp barrier
+#pragma omp master
+                began = plx_now();
+#pragma omp barrier
+                work(count, user);
+#pragma omp barrier
+            }
+            seconds = plx_now() - began;
+            if (seconds < attempt_seconds) count *= 2;
+        } while (seconds < attempt_seconds);
+        best = fmax(best, (double)count / seconds);
+    }
+    return best;
+}
+
+/* ---- multiply-adds ------------------------------------------------------------------------------------------ */
 
 #ifdef __AVX512F__
 enum { VECTOR_BYTES = 64 };
@@ -23,7 +54,8 @@ typedef float lanes __attribute__((vector_size(VECTOR_BYTES)));
 static volatile float factor = 0.999f, term = 0.001f; /* the chains tend to 1 */
 static volatile float sink;
 
-static void multiply_add(int64_t count) {
+static void multiply_add(int64_t count, void *user) {
+    (void)user;
     lanes x[CHAINS], f, t;
     for (int l = 0; l < LANES; l++) f[l] = factor, t[l] = term;
     for (int c = 0; c < CHAINS; c++) x[c] = f * (float)c;
@@ -35,74 +67,48 @@ static void multiply_add(int64_t count) {
 
 /* Operations a second of all threads, at best. */
 static double measure_flops(int threads) {
-    int64_t count = 10000;
-    double best = 0;
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        double seconds = 0;
-        do {
-            double began = 0;
-#pragma omp parallel num_threads(threads)
-            {
-#pragma omp barrier
-#pragma omp master
-                began = plx_now();
-#pragma omp barrier
-                multiply_add(count);
-#pragma omp barrier
-            }
-            seconds = plx_now() - began;
-            if (seconds < attempt_seconds) count *= 2;
-        } while (seconds < attempt_seconds);
-        best = fmax(best, 2.0 * CHAINS * LANES * (double)count * threads / seconds);
-    }
-    return best;
+    return 2.0 * CHAINS * LANES * threads * best_rate(threads, multiply_add, NULL);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------- */
 
-/* a = b + factor c, each thread on its own part, `count` times over. */
-static void triad(size_t floats, int64_t count, float *restrict a, const float *restrict b,
-                  const float *restrict c) {
-    float f = factor;
+/* Three arrays of `floats` for each thread, one after the other. */
+typedef struct triad_arrays {
+    size_t floats, all;
+    float *data; /* (3,all) */
+} triad_arrays;
+
+/* a = b + factor c, each thread on its own part. */
+static void triad(int64_t count, void *user) {
+    const triad_arrays *t = user;
+    size_t from = t->floats * (size_t)omp_get_thread_num();
+    float f = factor, *restrict a = t->data + from;
+    const float *restrict b = t->data + t->all + from, *restrict c = t->data + 2 * t->all + from;
     for (int64_t k = 0; k < count; k++) {
-        for (size_t i = 0; i < floats; i++) a[i] = b[i] + f * c[i];
+        for (size_t i = 0; i < t->floats; i++) a[i] = b[i] + f * c[i];
         __asm__ volatile("" ::: "memory"); /* every pass is done */
+    }
+}
+
+/* Each thread touches its own part first. */
+static void fill(const triad_arrays *t, int threads) {
+#pragma omp parallel num_threads(threads)
+    for (int array = 0; array < 3; array++) {
+        float *part = t->data + (size_t)array * t->all + t->floats * (size_t)omp_get_thread_num();
+        for (size_t i = 0; i < t->floats; i++) part[i] = 1;
     }
 }
 
 /* Bytes a second: two arrays read and one written; the lines that a write fetches first are not counted. */
 static double measure_bandwidth(size_t set_bytes, int threads) {
-    size_t floats = set_bytes / 3 / sizeof(float) / (size_t)threads / 16 * 16;
-    size_t all = floats * (size_t)threads;
-    float *data = aligned_alloc(64, 3 * all * sizeof *data);
-    if (!data) return 0;
-    int64_t count = 1;
-    double best = 0;
-    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        double seconds = 0;
-        do {
-            double began = 0;
-#pragma omp parallel num_threads(threads)
-            {
-                size_t from = floats * (size_t)omp_get_thread_num();
-                float *a = data + from, *b = data + all + from, *c = data + 2 * all + from;
-                if (!attempt && count == 1)
-                    for (size_t i = 0; i < floats; i++) a[i] = b[i] = c[i] = 1;
-                triad(floats, 1, a, b, c);
-#pragma omp barrier
-#pragma omp master
-                began = plx_now();
-#pragma omp barrier
-                triad(floats, count, a, b, c);
-#pragma omp barrier
-            }
-            seconds = plx_now() - began;
-            if (seconds < attempt_seconds) count *= 2;
-        } while (seconds < attempt_seconds);
-        best = fmax(best, (double)(3 * all * sizeof(float)) * (double)count / seconds);
-    }
-    free(data);
-    return best;
+    triad_arrays t = {.floats = set_bytes / 3 / sizeof(float) / (size_t)threads / 16 * 16};
+    t.all = t.floats * (size_t)threads;
+    t.data = aligned_alloc(64, 3 * t.all * sizeof *t.data);
+    if (!t.data) return 0;
+    fill(&t, threads);
+    double rate = best_rate(threads, triad, &t);
+    free(t.data);
+    return (double)(3 * t.all * sizeof(float)) * rate;
 }
 
 /* ---- both --------------------------------------------------------------------------------------------------- */

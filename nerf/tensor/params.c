@@ -189,11 +189,11 @@ size_t plx_params_size(const plx_params *params) {
 
 void plx_params_zero_grad(plx_params *params) {
     PLX_CHECK(params->grad, "these parameters are not for training");
-    const size_t piece = (size_t)1 << 16;
 #pragma omp parallel for schedule(static)
-    for (size_t at = 0; at < params->block; at += piece)
-        memset(params->grad + at, 0,
-               (params->block - at < piece ? params->block - at : piece) * sizeof(float));
+    for (int k = 0; k < params->chunk_count; k++) {
+        const plx_param_chunk c = params->chunk[k];
+        memset(params->grad + c.begin, 0, (c.end - c.begin) * sizeof(float));
+    }
 }
 
 void plx_params_set(plx_params *params, const char *name, const float *values) {
