@@ -1,4 +1,4 @@
-/* parallax eval: the model on objects it was not trained on, by the protocol of datasets.h: one input view, eight targets. */
+/* parallax eval: the model on objects it was not trained on, by a protocol and by several methods. */
 #include "tools/parallax.h"
 
 #include <math.h>
@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "tools/evaluation_journal.h"
+#include "tools/evaluation_methods.h"
+#include "tools/evaluation_protocol.h"
 #include "tools/evaluation_report.h"
 #include "tools/evaluation_sheet.h"
 #include "tools/evaluation_workers.h"
@@ -20,23 +22,15 @@ typedef struct eval_values {
 } eval_values;
 
 #define AT(member) offsetof(eval_values, member)
-#define METHOD_WORDS "copy|extruded|feedforward|paper|blend"
 
-enum method { COPY, EXTRUDED, FEEDFORWARD, PAPER, BLEND, METHODS };
-static const char *const method_names[METHODS] = {"copy", "extruded", "feedforward", "paper", "blend"};
 enum { INPUT_EXACT, INPUT_AUTO };
 enum { ELEVATION_KNOWN, ELEVATION_UNKNOWN };
-enum {
-    TARGETS = PLX_PROTOCOL_TARGETS,
-    SHEET_TARGETS = PLX_EVAL_SHEET_TARGETS,
-    PICTURE_SIZE = 256,
-    PATH_SIZE = 4096
-};
+enum { SHEET_TARGETS = PLX_EVAL_SHEET_TARGETS, PATH_SIZE = 4096 };
 
 static const plx_option options[] = {
     {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE",
      .help = "weights (default: the shipped model)"},
-    {PLX_OPTION_SET, "methods", 0, AT(methods), "copy,extruded,feedforward", .word = METHOD_WORDS,
+    {PLX_OPTION_SET, "methods", 0, AT(methods), "copy,extruded,feedforward", .word = PLX_EVAL_METHOD_WORDS,
      .help = "what is measured; paper and blend are the two refinements and take minutes an object"},
     {PLX_OPTION_CHOICE, "split", 0, AT(split), "test", .word = "test|validation", .help = "which objects"},
     {PLX_OPTION_INT, "objects", 0, AT(objects), "0", 0, 1e6,
@@ -65,15 +59,12 @@ static const plx_option options[] = {
 
 typedef struct evaluation {
     const eval_values *values;
-    plx_catalogue catalogue;
-    const plx_object **objects;  /* (count) */
-    const char **ids, **classes; /* (count) theirs */
-    int count;
-    plx_model *model; /* NULL when no method needs one */
+    plx_eval_protocol protocol;
+    plx_eval_means means;
     char model_path[PATH_SIZE];
-    int size, threads;                /* pixels; of the process */
-    plx_eval_result results[METHODS]; /* of those that were asked for */
-    enum method methods[METHODS];
+    int size, threads;                         /* pixels of the methods' input; of the process */
+    plx_eval_result results[PLX_EVAL_METHODS]; /* of those that were asked for */
+    const plx_eval_method *methods[PLX_EVAL_METHODS];
     int method_count;
     plx_eval_journal journal;
     plx_eval_sheet sheet;
@@ -82,53 +73,44 @@ typedef struct evaluation {
     unsigned *done; /* (count) bit m: by methods[m] */
 } evaluation;
 
-static bool wanted(const eval_values *v, const plx_object *object) {
-    enum plx_split split = v->split ? PLX_VALIDATION : PLX_TEST;
-    return object->split == split &&
-           (!v->licence || !strncmp(object->licence, v->licence, strlen(v->licence)));
-}
-
-/* The objects that are asked for, evenly over those that there are. */
-static int select_objects(evaluation *e) {
-    const plx_catalogue *c = &e->catalogue;
-    int usable = 0, kept = 0;
-    e->objects = malloc((size_t)(c->count + 1) * sizeof *e->objects);
-    if (!e->objects) return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
-    for (int i = 0; i < c->count; i++)
-        if (wanted(e->values, &c->objects[i])) e->objects[usable++] = &c->objects[i];
-    if (!usable)
-        return plx_fail(PLX_ERROR_INPUT, "%s: no object of this split and licence", e->values->catalogue);
-    int n = e->values->objects && e->values->objects < usable ? e->values->objects : usable;
-    for (; kept < n; kept++) e->objects[kept] = e->objects[(int64_t)kept * usable / n];
-    e->count = n;
-    return PLX_OK;
-}
-
-static bool drawn_on_sheet(enum method method) {
-    return method == FEEDFORWARD || method == PAPER || method == BLEND;
+static void choose_methods(evaluation *e) {
+    for (int m = 0; m < PLX_EVAL_METHODS; m++)
+        if (e->values->methods & 1u << m) e->methods[e->method_count++] = &plx_eval_methods[m];
 }
 
 /* One thread here: the worker processes are forked before any OpenMP team is. */
 static int load_model(evaluation *e) {
-    unsigned need_model = 1u << FEEDFORWARD | 1u << PAPER | 1u << BLEND;
+    unsigned needs = 0;
+    for (int m = 0; m < e->method_count; m++) needs |= e->methods[m]->needs;
     e->size = 64;
     e->threads = omp_get_max_threads();
-    if (!(e->values->methods & need_model)) return PLX_OK;
+    if (!(needs & PLX_EVAL_NEEDS_MODEL)) return PLX_OK;
     omp_set_num_threads(1);
     int status = plx_model_path(e->model_path, sizeof e->model_path, e->values->model);
-    if (!status) status = plx_model_load(&e->model, e->model_path);
-    if (!status) e->size = plx_model_size(e->model);
+    if (!status) status = plx_model_load(&e->means.model, e->model_path);
+    if (!status) e->size = plx_model_size(e->means.model);
     return status;
 }
 
+static int open_protocol(evaluation *e) {
+    const eval_values *v = e->values;
+    plx_eval_objects_options o = {.catalogue = v->catalogue,
+                                  .data = v->data,
+                                  .split = v->split ? PLX_VALIDATION : PLX_TEST,
+                                  .licence = v->licence,
+                                  .objects = v->objects,
+                                  .size = e->size,
+                                  .crop = v->input == INPUT_AUTO};
+    return plx_eval_objects_open(&e->protocol, &o);
+}
+
 static int make_results(evaluation *e) {
-    for (int m = 0; m < METHODS; m++) {
-        if (!(e->values->methods & 1u << m)) continue;
-        plx_eval_result *r = &e->results[e->method_count];
-        r->method = method_names[m];
-        r->samples = calloc((size_t)e->count * TARGETS, sizeof *r->samples);
+    size_t views = (size_t)plx_eval_targets_all(&e->protocol);
+    for (int m = 0; m < e->method_count; m++) {
+        plx_eval_result *r = &e->results[m];
+        r->method = e->methods[m]->name;
+        r->samples = calloc(views, sizeof *r->samples);
         if (!r->samples) return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
-        e->methods[e->method_count++] = (enum method)m;
     }
     return PLX_OK;
 }
@@ -141,11 +123,13 @@ static json_t *settings_of(const evaluation *e) {
     for (int m = 0; m < PLX_EVAL_METRICS; m++)
         json_array_append_new(metrics, json_string(plx_eval_kinds[m].name));
     if (*e->model_path) stat(e->model_path, &info);
-    return json_pack("{s:s, s:o, s:s, s:s, s:[sII], s:b, s:b, s:i, s:I, s:i}", "version", PLX_VERSION,
-                     "metrics", metrics, "catalogue", e->catalogue.hash, "data", v->data, "model",
-                     e->model_path, (json_int_t)info.st_size, (json_int_t)info.st_mtime, "input",
-                     v->input == INPUT_AUTO, "elevation", v->elevation == ELEVATION_KNOWN, "samples",
-                     v->samples, "seed", (json_int_t)v->seed, "size", e->size);
+    json_t *settings = json_pack("{s:s, s:o, s:[sII], s:b, s:i, s:I, s:i}", "version", PLX_VERSION, "metrics",
+                                 metrics, "model", e->model_path, (json_int_t)info.st_size,
+                                 (json_int_t)info.st_mtime, "elevation", v->elevation == ELEVATION_KNOWN,
+                                 "samples", v->samples, "seed", (json_int_t)v->seed, "size", e->size);
+    if (!settings || !json_object_update(settings, e->protocol.record)) return settings;
+    json_decref(settings);
+    return NULL;
 }
 
 /* Beside the JSON, else the CSV. */
@@ -161,48 +145,46 @@ static int open_journal(evaluation *e) {
     return status;
 }
 
-static bool is_done(const evaluation *e, const json_t *entries, int object, int m) {
-    plx_eval_sample samples[TARGETS];
-    plx_eval_entry entry = {.method = e->results[m].method,
-                            .object = e->objects[object]->id,
-                            .count = TARGETS,
+static bool is_done(const evaluation *e, const json_t *entries, int object, int m, plx_eval_sample *samples) {
+    plx_eval_entry entry = {.method = e->methods[m]->name,
+                            .object = e->protocol.ids[object],
+                            .count = e->protocol.targets[object],
                             .samples = samples};
     if (!plx_eval_journal_find(entries, &entry)) return false;
-    return !e->sheet.path || object >= e->sheet.rows || !drawn_on_sheet(e->methods[m]) ||
+    return !e->sheet.path || object >= e->sheet.rows || !e->methods[m]->drawn ||
            (plx_eval_strip_exists(&e->sheet, entry.object, entry.method) &&
             plx_eval_strip_exists(&e->sheet, entry.object, "input"));
 }
 
 static int find_pending(evaluation *e) {
-    json_t *entries;
-    e->pending = malloc((size_t)e->count * sizeof *e->pending);
-    e->done = calloc((size_t)e->count, sizeof *e->done);
-    e->ids = malloc((size_t)e->count * sizeof *e->ids);
-    e->classes = malloc((size_t)e->count * sizeof *e->classes);
-    if (!e->pending || !e->done || !e->ids || !e->classes)
-        return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
-    int status = plx_eval_journal_read(&e->journal, &entries);
-    if (status) return status;
-    for (int i = 0; i < e->count; i++) {
-        e->ids[i] = e->objects[i]->id;
-        e->classes[i] = e->objects[i]->class_name;
+    int count = e->protocol.count;
+    json_t *entries = NULL;
+    plx_eval_sample *samples = malloc((size_t)plx_eval_targets_max(&e->protocol) * sizeof *samples);
+    e->pending = malloc((size_t)count * sizeof *e->pending);
+    e->done = calloc((size_t)count, sizeof *e->done);
+    int status = samples && e->pending && e->done ? plx_eval_journal_read(&e->journal, &entries)
+                                                  : plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
+    for (int i = 0; i < count && !status; i++) {
         for (int m = 0; m < e->method_count; m++)
-            if (is_done(e, entries, i, m)) e->done[i] |= 1u << m;
+            if (is_done(e, entries, i, m, samples)) e->done[i] |= 1u << m;
         if (e->done[i] != (1u << e->method_count) - 1) e->pending[e->pending_count++] = i;
     }
     json_decref(entries);
-    return PLX_OK;
+    free(samples);
+    return status;
 }
 
 static int start(evaluation *e, const eval_values *v) {
     e->values = v;
-    int status = plx_catalogue_load(&e->catalogue, v->catalogue);
-    if (!status) status = select_objects(e);
-    if (!status) status = load_model(e);
+    e->means = (plx_eval_means){
+        .elevation_known = v->elevation == ELEVATION_KNOWN, .samples = v->samples, .seed = (uint64_t)v->seed};
+    choose_methods(e);
+    int status = load_model(e);
+    if (!status) status = open_protocol(e);
     if (!status) status = make_results(e);
     if (!status) status = open_journal(e);
-    if (!status)
-        status = plx_eval_sheet_open(&e->sheet, v->sheet, e->size, v->rows < e->count ? v->rows : e->count);
+    int rows = v->rows < e->protocol.count ? v->rows : e->protocol.count;
+    if (!status) status = plx_eval_sheet_open(&e->sheet, v->sheet, e->size, rows);
     if (!status) status = find_pending(e);
     return status;
 }
@@ -214,110 +196,66 @@ static void finish(evaluation *e, bool whole) {
     plx_eval_sheet_close(&e->sheet, !kept);
     plx_eval_journal_close(&e->journal, !kept);
     for (int m = 0; m < e->method_count; m++) free(e->results[m].samples);
-    plx_model_free(e->model);
-    plx_catalogue_free(&e->catalogue);
-    free(e->objects);
-    free(e->ids);
-    free(e->classes);
+    plx_model_free(e->means.model);
+    plx_eval_protocol_close(&e->protocol);
     free(e->pending);
     free(e->done);
 }
 
-/* ---- one object, one method ------------------------------------------------------------------------------------------ */
-
-static int quiet_progress(const plx_progress *progress, void *user) {
-    (void)progress, (void)user;
-    return plx_stop_requested();
-}
-
-/* The input as `reconstruct --crop auto` frames it, from a picture of PICTURE_SIZE; the camera's true pose is kept, so
- * that what is measured is the framing alone. */
-static int cropped_input(plx_view *out, const evaluation *e, const plx_object *object,
-                         const plx_camera *camera) {
-    plx_scene *scene = NULL;
-    plx_draw_options o = plx_draw_options_default();
-    plx_view picture = {.camera = plx_camera_resize(camera, PICTURE_SIZE, PICTURE_SIZE)};
-    o.light = plx_object_light(object, 0);
-    int status = plx_object_scene(&scene, object, e->values->data, 0);
-    if (!status) status = plx_scene_draw(scene, &picture, &o);
-    if (!status) status = plx_input_crop(out, &picture, e->size, plx_input_options_default().fill);
-    plx_image_free(&picture.colour);
-    plx_scene_free(scene);
-    return status;
-}
-
-static int make_field(plx_field **out, const evaluation *e, enum method method, const plx_view *input) {
-    bool known = e->values->elevation == ELEVATION_KNOWN;
-    int status = plx_model_reconstruct(out, e->model, input, known, method != FEEDFORWARD);
-    if (status || method == FEEDFORWARD) return status;
-    plx_refine_options o = plx_refine_options_default(method == PAPER ? PLX_REFINE_PAPER : PLX_REFINE_BLEND);
-    o.seed = (uint64_t)e->values->seed;
-    return plx_field_refine(*out, e->model, input, known, &o, quiet_progress, NULL);
-}
-
-/* The target views as the method has them, (size,size,4) each, with depth where it has one. */
-static int predict(plx_view out[TARGETS], const evaluation *e, enum method method, const plx_view *input,
-                   const plx_views *views) {
-    plx_render_options o = plx_render_options_default();
-    plx_field *field = NULL;
-    o.samples = e->values->samples;
-    o.depth = true;
-    int status = method >= FEEDFORWARD ? make_field(&field, e, method, input) : PLX_OK;
-    for (int k = 0; k < TARGETS && !status; k++) {
-        out[k].camera = views->views[1 + k].camera;
-        if (method == COPY)
-            status = plx_image_copy(&out[k].colour, &views->views[0].colour);
-        else if (method == EXTRUDED)
-            status = plx_eval_extrude(&out[k].colour, &views->views[0], &out[k].camera);
-        else
-            status = plx_field_render(field, &out[k], &o);
-    }
-    plx_field_free(field);
-    return status;
-}
-
 /* ---- one object ------------------------------------------------------------------------------------------------------ */
 
-static int save_strip(const evaluation *e, int object, enum method method, const plx_views *views,
+static int save_strip(const evaluation *e, int object, const plx_eval_method *method, const plx_views *views,
                       const plx_view *predicted) {
     int shown[SHEET_TARGETS];
     const plx_image *pictures[SHEET_TARGETS];
-    if (object >= e->sheet.rows || !drawn_on_sheet(method)) return PLX_OK;
+    if (object >= e->sheet.rows || !method->drawn) return PLX_OK;
     plx_eval_sheet_targets(shown, views);
     for (int s = 0; s < SHEET_TARGETS; s++) pictures[s] = &predicted[shown[s]].colour;
-    return plx_eval_strip_save(&e->sheet, e->ids[object], method_names[method], SHEET_TARGETS, pictures);
+    return plx_eval_strip_save(&e->sheet, e->protocol.ids[object], method->name, SHEET_TARGETS, pictures);
 }
 
-static int save_truth(const evaluation *e, int object, const plx_view *input, const plx_views *views) {
+static int save_truth(const evaluation *e, int object, const plx_eval_case *of) {
     int shown[SHEET_TARGETS];
-    const plx_image *pictures[1 + SHEET_TARGETS] = {&input->colour};
+    const plx_image *pictures[1 + SHEET_TARGETS] = {&of->input.colour};
     if (object >= e->sheet.rows) return PLX_OK;
-    plx_eval_sheet_targets(shown, views);
-    for (int s = 0; s < SHEET_TARGETS; s++) pictures[1 + s] = &views->views[1 + shown[s]].colour;
-    return plx_eval_strip_save(&e->sheet, e->ids[object], "input", 1 + SHEET_TARGETS, pictures);
+    plx_eval_sheet_targets(shown, &of->views);
+    for (int s = 0; s < SHEET_TARGETS; s++) pictures[1 + s] = &of->views.views[1 + shown[s]].colour;
+    return plx_eval_strip_save(&e->sheet, e->protocol.ids[object], "input", 1 + SHEET_TARGETS, pictures);
 }
 
-static int evaluate_method(const evaluation *e, int m, int object, const plx_view *input,
-                           const plx_views *views) {
-    enum method method = e->methods[m];
-    plx_view predicted[TARGETS];
-    plx_eval_sample samples[TARGETS];
-    plx_eval_entry entry = {
-        .method = method_names[method], .object = e->ids[object], .count = TARGETS, .samples = samples};
-    memset(predicted, 0, sizeof predicted);
-    double begun = plx_now();
-    int status = predict(predicted, e, method, input, views);
-    entry.seconds = plx_now() - begun;
-    for (int k = 0; k < TARGETS && !status; k++) {
-        samples[k].gap = plx_camera_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
-        status = plx_eval_measure(&samples[k], &views->views[1 + k], &predicted[k], method == EXTRUDED);
+/* Of the views that were predicted; entry->samples is filled. */
+static int measure(plx_eval_entry *entry, const plx_eval_method *method, const plx_views *views,
+                   const plx_view *predicted) {
+    int status = PLX_OK;
+    for (int k = 0; k < entry->count && !status; k++) {
+        const plx_view *truth = &views->views[1 + k];
+        entry->samples[k].gap = plx_camera_azimuth_gap(&views->views[0].camera, &truth->camera);
+        status = plx_eval_measure(&entry->samples[k], truth, &predicted[k], method->silhouette_only);
     }
-    if (!status && method != EXTRUDED)
-        status = plx_eval_measure_object(samples, TARGETS, &views->views[1], predicted);
-    if (!status) status = save_strip(e, object, method, views, predicted);
+    if (!status && !method->silhouette_only)
+        status = plx_eval_measure_object(entry->samples, entry->count, &views->views[1], predicted);
+    return status;
+}
+
+static int evaluate_method(const evaluation *e, const plx_eval_method *method, int object,
+                           const plx_eval_case *of) {
+    int count = e->protocol.targets[object];
+    plx_view *predicted = calloc((size_t)count, sizeof *predicted);
+    plx_eval_sample *samples = calloc((size_t)count, sizeof *samples);
+    plx_eval_entry entry = {
+        .method = method->name, .object = e->protocol.ids[object], .count = count, .samples = samples};
+    int status = predicted && samples ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
+    double begun = plx_now();
+    for (int k = 0; k < count && !status; k++) predicted[k].camera = of->views.views[1 + k].camera;
+    if (!status) status = method->predict(predicted, count, &e->means, of);
+    entry.seconds = plx_now() - begun;
+    if (!status) status = measure(&entry, method, &of->views, predicted);
+    if (!status) status = save_strip(e, object, method, &of->views, predicted);
     if (!status) status = plx_eval_journal_add(&e->journal, &entry);
-    for (int k = 0; k < TARGETS; k++)
+    for (int k = 0; predicted && k < count; k++)
         plx_image_free(&predicted[k].colour), plx_image_free(&predicted[k].depth);
+    free(predicted);
+    free(samples);
     return status;
 }
 
@@ -325,22 +263,15 @@ static int evaluate_method(const evaluation *e, int m, int object, const plx_vie
 static int evaluate_object(int job, void *user) {
     const evaluation *e = user;
     int index = e->pending[job];
-    const plx_object *object = e->objects[index];
-    plx_views views = {0};
-    plx_view cropped = {0};
-    int status = plx_protocol_views(&views, object, e->values->data, e->size);
-    if (!status && e->values->input == INPUT_AUTO)
-        status = cropped_input(&cropped, e, object, &views.views[0].camera);
-    if (!status) {
-        const plx_view *input = cropped.colour.data ? &cropped : &views.views[0];
-        status = save_truth(e, index, input, &views);
-        for (int m = 0; m < e->method_count && !status; m++) {
-            if (!(e->done[index] >> m & 1)) status = evaluate_method(e, m, index, input, &views);
-            if (!status && plx_stop_requested()) status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
-        }
+    plx_eval_case of;
+    int status = e->protocol.load(&e->protocol, index, &of);
+    if (status) return status;
+    status = save_truth(e, index, &of);
+    for (int m = 0; m < e->method_count && !status; m++) {
+        if (!(e->done[index] >> m & 1)) status = evaluate_method(e, e->methods[m], index, &of);
+        if (!status && plx_stop_requested()) status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
     }
-    plx_views_free(&views);
-    plx_image_free(&cropped.colour);
+    plx_eval_case_free(&of);
     return status;
 }
 
@@ -348,19 +279,22 @@ static int evaluate_object(int job, void *user) {
 
 /* The journal's entries, in the order of the objects. */
 static int collect(evaluation *e) {
+    const plx_eval_protocol *p = &e->protocol;
     json_t *entries;
     int status = plx_eval_journal_read(&e->journal, &entries);
     if (status) return status;
     for (int m = 0; m < e->method_count; m++) {
         plx_eval_result *r = &e->results[m];
-        for (int i = 0; i < e->count && !status; i++) {
-            plx_eval_entry entry = {
-                .method = r->method, .object = e->ids[i], .count = TARGETS, .samples = &r->samples[r->count]};
+        for (int i = 0; i < p->count && !status; i++) {
+            plx_eval_entry entry = {.method = r->method,
+                                    .object = p->ids[i],
+                                    .count = p->targets[i],
+                                    .samples = &r->samples[r->count]};
             if (!plx_eval_journal_find(entries, &entry))
-                status = plx_fail(PLX_ERROR_INPUT, "%s by %s was not measured", e->ids[i], r->method);
-            for (int k = 0; k < TARGETS; k++) entry.samples[k].object = i;
-            r->count += TARGETS;
-            r->seconds += entry.seconds / e->count;
+                status = plx_fail(PLX_ERROR_INPUT, "%s by %s was not measured", p->ids[i], r->method);
+            for (int k = 0; k < entry.count; k++) entry.samples[k].object = i;
+            r->count += entry.count;
+            r->seconds += entry.seconds / p->count;
         }
     }
     json_decref(entries);
@@ -368,32 +302,31 @@ static int collect(evaluation *e) {
 }
 
 static int write_sheet(const evaluation *e) {
-    const char *names[METHODS];
+    const char *names[PLX_EVAL_METHODS];
     int count = 0;
     for (int m = 0; m < e->method_count; m++)
-        if (drawn_on_sheet(e->methods[m])) names[count++] = e->results[m].method;
-    return plx_eval_sheet_save(&e->sheet, e->ids, count, names);
+        if (e->methods[m]->drawn) names[count++] = e->methods[m]->name;
+    return plx_eval_sheet_save(&e->sheet, e->protocol.ids, count, names);
 }
 
 static plx_eval_set set_of(const evaluation *e) {
-    return (plx_eval_set){.count = e->count,
-                          .ids = e->ids,
-                          .classes = e->classes,
-                          .scales = plx_ms_ssim_scales(e->size, e->size),
+    const plx_eval_protocol *p = &e->protocol;
+    return (plx_eval_set){.count = p->count,
+                          .ids = p->ids,
+                          .classes = p->classes,
+                          .scales = plx_ms_ssim_scales(p->target_size, p->target_size),
                           .gaps = true};
 }
 
 static int write_json(const evaluation *e, const plx_run *run) {
-    char name[128];
-    snprintf(name, sizeof name, "%s-%d", e->values->split ? "validation" : "test", e->size);
     plx_eval_set set = set_of(e);
     json_t *all = json_array();
     int status = PLX_OK;
     for (int m = 0; m < e->method_count && !status; m++) {
-        json_t *one = plx_eval_json(&set, e->method_count, e->results, m, name, e->model_path);
+        json_t *one = plx_eval_json(&set, e->method_count, e->results, m, e->protocol.name, e->model_path);
         if (!one) status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", e->values->json);
         json_object_set_new(one, "seconds_per_object", json_real(e->results[m].seconds));
-        json_object_set_new(one, "catalogue_sha256", json_string(e->catalogue.hash));
+        json_object_set(one, "protocol", e->protocol.record);
         json_object_set_new(one, "run", plx_run_record(run));
         json_array_append_new(all, one);
     }
@@ -403,14 +336,14 @@ static int write_json(const evaluation *e, const plx_run *run) {
 }
 
 static int report(const evaluation *e) {
+    const plx_eval_protocol *p = &e->protocol;
     plx_eval_set set = set_of(e);
     int reference = 0;
     for (int m = 0; m < e->method_count; m++)
-        if (e->methods[m] == FEEDFORWARD) reference = m;
+        if (e->methods[m]->reference) reference = m;
     plx_progress_end();
-    printf("%d objects of the %s split, %dx%d, %d views each%s%s\n", e->count,
-           e->values->split ? "validation" : "test", e->size, e->size, TARGETS, *e->model_path ? "; " : "",
-           e->model_path);
+    printf("%d %s, %dx%d, %d views each%s%s\n", p->count, p->title, p->target_size, p->target_size,
+           plx_eval_targets_max(p), *e->model_path ? "; " : "", e->model_path);
     printf("mean over an object's views, then over objects, [its 95 %% bootstrap interval] or +- its "
            "standard error\n");
     int status = plx_eval_print(stdout, &set, e->method_count, e->results, reference);
@@ -422,12 +355,12 @@ static int report(const evaluation *e) {
 
 static int run_eval(const plx_run *run) {
     evaluation e = {0};
-    int status = start(&e, run->values);
-    if (!status && e.pending_count < e.count)
-        plx_note("%d of %d objects were measured already", e.count - e.pending_count, e.count);
+    int status = start(&e, run->values), count = e.protocol.count;
+    if (!status && e.pending_count < count)
+        plx_note("%d of %d objects were measured already", count - e.pending_count, count);
     if (!status)
-        status = plx_eval_share(e.pending_count, e.count - e.pending_count, e.threads, "eval",
-                                evaluate_object, &e);
+        status =
+            plx_eval_share(e.pending_count, count - e.pending_count, e.threads, "eval", evaluate_object, &e);
     if (!status) status = collect(&e);
     if (!status) status = report(&e);
     if (!status && e.values->json) status = write_json(&e, run);

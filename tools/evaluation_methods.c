@@ -1,0 +1,83 @@
+#include "tools/evaluation_methods.h"
+
+#include "tools/evaluation.h"
+#include "tools/parallax.h"
+
+static int quiet_progress(const plx_progress *progress, void *user) {
+    (void)progress, (void)user;
+    return plx_stop_requested();
+}
+
+/* ---- without a model ------------------------------------------------------------------------------------------------ */
+
+static int predict_copy(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
+    int status = PLX_OK;
+    (void)means;
+    for (int k = 0; k < count && !status; k++)
+        status = plx_image_copy(&out[k].colour, &of->views.views[0].colour);
+    return status;
+}
+
+static int predict_extruded(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
+    int status = PLX_OK;
+    (void)means;
+    for (int k = 0; k < count && !status; k++)
+        status = plx_eval_extrude(&out[k].colour, &of->views.views[0], &out[k].camera);
+    return status;
+}
+
+/* ---- the model's field ------------------------------------------------------------------------------------------------ */
+
+static int render_field(plx_view *out, int count, plx_field *field, const plx_eval_means *means) {
+    plx_render_options o = plx_render_options_default();
+    int status = PLX_OK;
+    o.samples = means->samples;
+    o.depth = true;
+    for (int k = 0; k < count && !status; k++) status = plx_field_render(field, &out[k], &o);
+    return status;
+}
+
+static int predict_feedforward(plx_view *out, int count, const plx_eval_means *means,
+                               const plx_eval_case *of) {
+    plx_field *field = NULL;
+    int status = plx_model_reconstruct(&field, means->model, &of->input, means->elevation_known, false);
+    if (!status) status = render_field(out, count, field, means);
+    plx_field_free(field);
+    return status;
+}
+
+static int predict_refined(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of,
+                           enum plx_refine_mode mode) {
+    plx_field *field = NULL;
+    plx_refine_options o = plx_refine_options_default(mode);
+    o.seed = means->seed;
+    int status = plx_model_reconstruct(&field, means->model, &of->input, means->elevation_known, true);
+    if (!status)
+        status = plx_field_refine(field, means->model, &of->input, means->elevation_known, &o, quiet_progress,
+                                  NULL);
+    if (!status) status = render_field(out, count, field, means);
+    plx_field_free(field);
+    return status;
+}
+
+static int predict_paper(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
+    return predict_refined(out, count, means, of, PLX_REFINE_PAPER);
+}
+
+static int predict_blend(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
+    return predict_refined(out, count, means, of, PLX_REFINE_BLEND);
+}
+
+/* ---- all of them -------------------------------------------------------------------------------------------------------- */
+
+const plx_eval_method plx_eval_methods[PLX_EVAL_METHODS] = {
+    {.name = "copy", .predict = predict_copy},
+    {.name = "extruded", .silhouette_only = true, .predict = predict_extruded},
+    {.name = "feedforward",
+     .needs = PLX_EVAL_NEEDS_MODEL,
+     .drawn = true,
+     .reference = true,
+     .predict = predict_feedforward},
+    {.name = "paper", .needs = PLX_EVAL_NEEDS_MODEL, .drawn = true, .predict = predict_paper},
+    {.name = "blend", .needs = PLX_EVAL_NEEDS_MODEL, .drawn = true, .predict = predict_blend},
+};

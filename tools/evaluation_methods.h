@@ -1,0 +1,34 @@
+/* The methods that are compared: each predicts views of an object from its input view. */
+#ifndef PLX_TOOLS_EVALUATION_METHODS_H
+#define PLX_TOOLS_EVALUATION_METHODS_H
+
+#include "diffusion/diffusion.h"
+#include "tools/evaluation_protocol.h"
+
+#define PLX_EVAL_METHOD_WORDS \
+    "copy|extruded|feedforward|paper|blend" /* the names of plx_eval_methods, in order */
+
+enum { PLX_EVAL_METHODS = 5 };
+enum { PLX_EVAL_NEEDS_MODEL = 1 };
+
+/* What methods may use; the same for all objects. */
+typedef struct plx_eval_means {
+    plx_model *model; /* NULL when no method needs one */
+    bool elevation_known;
+    int samples; /* across the scene, a ray */
+    uint64_t seed;
+} plx_eval_means;
+
+typedef struct plx_eval_method {
+    const char *name;
+    unsigned needs;
+    bool silhouette_only; /* no colour: only the IoU is measured */
+    bool drawn;           /* on the sheet */
+    bool reference;       /* the others are compared with it, where it is measured */
+    /* The views of out[0 .. count-1].camera: colour (H,W,4) and, where the method has it, depth. */
+    int (*predict)(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of);
+} plx_eval_method;
+
+extern const plx_eval_method plx_eval_methods[PLX_EVAL_METHODS];
+
+#endif
