@@ -1,6 +1,5 @@
 /* Opening a data set: what kind it is and which objects it holds. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +8,38 @@
 #include "datasets/reader.h"
 #include "nerf/core/error.h"
 
+/* In this order: a capture with a transforms.json beside a COLMAP model is read by its transforms.json. Further kinds
+ * (CO3D, BOP, shards) are a file and a line each. */
+static const plx_reader *const readers[] = {&plx_transforms_reader, &plx_srn_reader, &plx_zero123_reader};
+enum { READERS = sizeof readers / sizeof *readers };
+
+#define DEPTH_MAX 3 /* folders between the data set's and an object's: chairs_train/chairs_2.0_train/OBJECT */
+
+/* The last part of a path, malloc'ed. */
+static char *last_part(const char *path) {
+    char *full = realpath(path, NULL);
+    const char *slash = full ? strrchr(full, '/') : NULL;
+    char *name = strdup(slash && slash[1] ? slash + 1 : "object");
+    free(full);
+    return name;
+}
+
+int plx_source_create(plx_source *source, const plx_reader *reader, const char *name, const char *path,
+                      const char *folder) {
+    *source = (plx_source){.reader = reader,
+                           .name = *name ? strdup(name) : last_part(path),
+                           .path = strdup(path),
+                           .folder = strdup(folder)};
+    if (source->name && source->path && source->folder) return PLX_OK;
+    return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+}
+
 void plx_source_free(plx_source *source) {
+    if (source->reader) source->reader->close(source->own);
     free(source->name);
     free(source->note);
     free(source->path);
-    plx_names_free(source->stems, source->stems ? source->views : 0);
-    plx_frames_free(source->frames);
+    free(source->folder);
     *source = (plx_source){0};
 }
 
@@ -33,35 +58,32 @@ int plx_dataset_add(plx_dataset *dataset, plx_source *source) {
     return PLX_OK;
 }
 
-static bool is_folder(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+/* The reader of what is right here, or NULL. The first object found decides for the whole data set. */
+static const plx_reader *find_reader(const plx_dataset *dataset, const char *path) {
+    for (int i = 0; i < READERS; i++)
+        if ((!dataset->reader || dataset->reader == readers[i]) && readers[i]->probe(path)) return readers[i];
+    return NULL;
 }
 
-/* The last part of a path, for a name. */
-static const char *last_part(const char *path, char out[NAME_MAX + 1]) {
-    char *full = realpath(path, NULL);
-    const char *slash = full ? strrchr(full, '/') : NULL;
-    snprintf(out, NAME_MAX + 1, "%.*s", NAME_MAX, slash && slash[1] ? slash + 1 : "object");
-    free(full);
-    return out;
-}
-
-/* Adds the objects at or below a folder: an object, a folder of objects, of splits, or chairs_train/chairs_2.0_train.
- * Names are the paths below the data set's folder. */
-static int add_srn(plx_dataset *dataset, const char *path, const char *name, int depth) {
-    if (plx_srn_is_object(path)) return plx_srn_add(dataset, path, name);
-    if (depth == 3) return PLX_OK;
+/* Adds the objects at or below a folder: an object, a folder of objects, of splits. Names are the paths below the data
+ * set's folder. */
+static int add_below(plx_dataset *dataset, const char *path, const char *name, int depth) {
+    const plx_reader *reader = find_reader(dataset, path);
+    if (reader) {
+        dataset->reader = reader;
+        return reader->open(dataset, path, name);
+    }
+    if (depth == DEPTH_MAX) return PLX_OK;
     char **names;
     int count, status = plx_folder_list(&names, &count, path);
     if (status) return status;
     for (int i = 0; i < count && !status; i++) {
         char *below = plx_path_join(path, names[i]);
-        char *below_name = depth ? plx_path_join(name, names[i]) : strdup(names[i]);
+        char *below_name = *name ? plx_path_join(name, names[i]) : strdup(names[i]);
         if (!below || !below_name)
             status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
-        else if (is_folder(below))
-            status = add_srn(dataset, below, below_name, depth + 1);
+        else if (plx_is_folder(below))
+            status = add_below(dataset, below, below_name, depth + 1);
         free(below);
         free(below_name);
     }
@@ -69,26 +91,14 @@ static int add_srn(plx_dataset *dataset, const char *path, const char *name, int
     return status;
 }
 
-/* transforms.json, or transforms_train.json, transforms_val.json and transforms_test.json, each one an object. */
-static int add_transforms(plx_dataset *dataset, const char *path) {
-    char **names, own[NAME_MAX + 1];
-    int count, status = plx_folder_list(&names, &count, path);
-    if (status) return status;
-    for (int i = 0; i < count && !status; i++) {
-        if (!plx_transforms_is_file(names[i])) continue;
-        char name[NAME_MAX + 1];
-        const char *dash = strchr(names[i], '_');
-        if (dash)
-            snprintf(name, sizeof name, "%.*s", (int)(strlen(dash + 1) - strlen(".json")), dash + 1);
-        else
-            snprintf(name, sizeof name, "%s", last_part(path, own));
-        char *file = plx_path_join(path, names[i]);
-        status = file ? plx_transforms_add(dataset, file, name)
-                      : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
-        free(file);
+static int nothing_found(const char *path) {
+    char kinds[1024] = "";
+    for (int i = 0; i < READERS; i++) {
+        size_t used = strlen(kinds);
+        snprintf(kinds + used, sizeof kinds - used, "%s%s (%s)", i ? ", " : "", readers[i]->kind,
+                 readers[i]->looks);
     }
-    plx_names_free(names, count);
-    return status;
+    return plx_fail(PLX_ERROR_INPUT, "%s: holds no objects of a known kind: %s", path, kinds);
 }
 
 int plx_dataset_open(plx_dataset **out, const char *path) {
@@ -96,28 +106,14 @@ int plx_dataset_open(plx_dataset **out, const char *path) {
     plx_dataset *dataset = calloc(1, sizeof *dataset);
     if (!dataset) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
     struct stat info;
-    char own[NAME_MAX + 1];
-    int status = stat(path, &info) ? plx_fail(PLX_ERROR_IO, "%s: %s", path, strerror(errno)) : PLX_OK;
-    if (!status) {
-        dataset->kind = "transforms";
-        dataset->load = plx_transforms_load_view;
-        if (!S_ISDIR(info.st_mode)) {
-            if (!plx_transforms_is_file(path))
-                status = plx_fail(PLX_ERROR_INPUT, "%s: neither a folder nor a transforms.json", path);
-            else
-                status = plx_transforms_add(dataset, path, last_part(path, own));
-        } else
-            status = add_transforms(dataset, path);
-    }
-    if (!status && dataset->count == 0) {
-        dataset->kind = "srn";
-        dataset->load = plx_srn_load_view;
-        status = add_srn(dataset, path, last_part(path, own), 0);
-    }
-    if (!status && dataset->count == 0)
-        status =
-            plx_fail(PLX_ERROR_INPUT,
-                     "%s: holds neither SRN objects (rgb, pose, intrinsics.txt) nor a transforms.json", path);
+    int status;
+    if (stat(path, &info))
+        status = plx_fail(PLX_ERROR_IO, "%s: %s", path, strerror(errno));
+    else if (!S_ISDIR(info.st_mode) && !find_reader(dataset, path))
+        status = plx_fail(PLX_ERROR_INPUT, "%s: neither a folder nor a transforms.json", path);
+    else
+        status = add_below(dataset, path, "", 0);
+    if (!status && dataset->count == 0) status = nothing_found(path);
     if (status)
         plx_dataset_free(dataset);
     else
@@ -133,7 +129,7 @@ void plx_dataset_free(plx_dataset *dataset) {
 }
 
 const char *plx_dataset_kind(const plx_dataset *dataset) {
-    return dataset->kind;
+    return dataset->reader->kind;
 }
 
 int plx_dataset_count(const plx_dataset *dataset) {
@@ -175,7 +171,7 @@ int plx_dataset_load(const plx_dataset *dataset, int object, const int *indices,
     if (status) return status;
     snprintf(out->name, sizeof out->name, "%.*s", (int)sizeof out->name - 1, source->name);
     for (int i = 0; i < count && !status; i++)
-        status = dataset->load(source, indices ? indices[i] : i, &out->views[i], out);
+        status = source->reader->view(source, indices ? indices[i] : i, &out->views[i], out);
     if (status) plx_views_free(out);
     return status;
 }

@@ -9,12 +9,14 @@
 
 typedef struct plx_dataset plx_dataset;
 
-/* SRN folders ({object}/rgb, pose, intrinsics.txt; a folder of objects, of splits, or one object) or
- * transforms.json (NeRF-synthetic, nerfstudio). The kind is recognised from the folder. */
+/* A folder in one of the field's layouts, recognised by what it holds: SRN ({object}/rgb, pose, intrinsics.txt),
+ * transforms.json (NeRF-synthetic, nerfstudio, instant-ngp), zero123 (pictures beside .npy poses). The folder is an object,
+ * or holds objects, or splits or classes of objects; a transforms.json may be named itself. No file that a data set names
+ * may lie outside the object's folder, links followed. */
 int plx_dataset_open(plx_dataset **out, const char *path);
 void plx_dataset_free(plx_dataset *dataset);
 
-const char *plx_dataset_kind(const plx_dataset *dataset); /* "srn", "transforms" */
+const char *plx_dataset_kind(const plx_dataset *dataset); /* "srn", "transforms", "zero123" */
 int plx_dataset_count(const plx_dataset *dataset);        /* objects */
 const char *plx_dataset_name(const plx_dataset *dataset, int object);
 int plx_dataset_find(const plx_dataset *dataset, const char *name); /* the object's number, or -1 */

@@ -2,8 +2,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
 #include "datasets/reader.h"
 #include "nerf/core/error.h"
@@ -69,6 +72,78 @@ int plx_folder_list(char ***names, int *count, const char *path) {
         *count = 0;
     } else if (*count) {
         qsort(*names, (size_t)*count, sizeof **names, compare_names);
+    }
+    return status;
+}
+
+bool plx_is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool plx_is_file(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+int plx_names_list(plx_names **out, const char *folder, bool (*wanted)(const char *name)) {
+    *out = calloc(1, sizeof **out);
+    if (!*out) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
+    char **names;
+    int count, status = plx_folder_list(&names, &count, folder);
+    if (status) return status;
+    (*out)->names = names;
+    for (int i = 0; i < count; i++) {
+        if (wanted(names[i]))
+            names[(*out)->count++] = names[i];
+        else
+            free(names[i]);
+    }
+    return PLX_OK;
+}
+
+void plx_names_close(void *names) {
+    plx_names *list = names;
+    if (list) plx_names_free(list->names, list->count);
+    free(list);
+}
+
+bool plx_is_picture(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg"));
+}
+
+char *plx_name_with(const char *folder, const char *name, const char *ending) {
+    const char *dot = strrchr(name, '.');
+    int stem = dot ? (int)(dot - name) : (int)strlen(name);
+    size_t size = strlen(folder) + strlen(name) + strlen(ending) + 2;
+    char *path = malloc(size);
+    if (path) snprintf(path, size, "%s%s%.*s%s", folder, *folder ? "/" : "", stem, name, ending);
+    return path;
+}
+
+/* `folder` itself or something below it. */
+static bool is_below(const char *path, const char *folder) {
+    size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 &&
+           (path[length] == '/' || path[length] == 0 || folder[length - 1] == '/');
+}
+
+int plx_source_file(char **out, const plx_source *source, const char *name) {
+    *out = plx_path_join(source->folder, name);
+    char *real_folder = realpath(source->folder, NULL), *real = *out ? realpath(*out, NULL) : NULL;
+    int why = errno, status = PLX_OK;
+    if (!*out)
+        status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", source->path);
+    else if (!real_folder || !real)
+        status = plx_fail(PLX_ERROR_IO, "%s: %s", *out, strerror(why));
+    else if (!plx_path_inside(name) || !is_below(real, real_folder))
+        status = plx_fail(PLX_ERROR_INPUT, "%s: leads out of the data set's folder", *out);
+    free(real_folder);
+    free(real);
+    if (status) {
+        free(*out);
+        *out = NULL;
     }
     return status;
 }

@@ -13,7 +13,6 @@
 
 #define JSON_MAX ((size_t)256 << 20) /* bytes */
 #define FRAMES_MAX 100000
-#define POSE_TOLERANCE 1e-3f
 
 /* Intrinsics as a file or frame gives them; NaN = not given. */
 typedef struct intrinsics {
@@ -21,30 +20,32 @@ typedef struct intrinsics {
 } intrinsics;
 
 typedef struct frame {
-    char *picture, *mask, *depth; /* full paths; mask and depth may be NULL */
-    float c2w[12];
+    char *picture, *mask, *depth; /* below the JSON file's folder; mask and depth may be NULL */
+    double c2w[12];
     intrinsics lens;
 } frame;
 
-struct plx_frames {
+typedef struct frames {
     int count;
     frame *frames;
     float near, far;
     double depth_scale; /* metres -> world units */
-};
+} frames;
 
-void plx_frames_free(struct plx_frames *frames) {
-    if (!frames) return;
-    for (int i = 0; i < frames->count; i++) {
-        free(frames->frames[i].picture);
-        free(frames->frames[i].mask);
-        free(frames->frames[i].depth);
+static void close_frames(void *own) {
+    frames *of = own;
+    if (!of) return;
+    for (int i = 0; i < of->count; i++) {
+        free(of->frames[i].picture);
+        free(of->frames[i].mask);
+        free(of->frames[i].depth);
     }
-    free(frames->frames);
-    free(frames);
+    free(of->frames);
+    free(of);
 }
 
-bool plx_transforms_is_file(const char *path) {
+/* True if a file is called transforms.json or transforms_NAME.json. */
+static bool is_transforms(const char *path) {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     size_t length = strlen(name), ending = strlen(".json");
     return strncmp(name, "transforms", 10) == 0 && (name[10] == '.' || name[10] == '_') && length > ending &&
@@ -97,8 +98,7 @@ static int read_lens(intrinsics *lens, const json_t *object) {
                     json_is_string(model) ? json_string_value(model) : "(not a string)");
 }
 
-/* The path of a file that a frame names: relative to the JSON file's folder and inside it, '\' as '/', and without its
- * ending in NeRF-synthetic. */
+/* The file that a frame names, below the JSON file's folder: '\' as '/', and without its ending in NeRF-synthetic. */
 static int resolve(char **out, const char *folder, const char *name) {
     char inside[4096];
     static const char *const endings[] = {"", ".png", ".jpg", ".jpeg"};
@@ -112,12 +112,12 @@ static int resolve(char **out, const char *folder, const char *name) {
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         char with[4112];
         snprintf(with, sizeof with, "%s%s", inside, endings[i]);
-        *out = plx_path_join(folder, with);
-        if (!*out) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
+        char *path = plx_path_join(folder, with);
         const char *dot = strrchr(with, '.');
-        if (dot && !strchr(dot, '/') && access(*out, F_OK) == 0) return PLX_OK;
-        free(*out);
-        *out = NULL;
+        bool found = path && dot && !strchr(dot, '/') && access(path, F_OK) == 0;
+        free(path);
+        if (!path || (found && !(*out = strdup(with)))) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
+        if (found) return PLX_OK;
     }
     return plx_fail(PLX_ERROR_INPUT, "'%.200s' is not there", name);
 }
@@ -131,7 +131,7 @@ static int resolve_optional(char **out, const char *folder, const json_t *object
 }
 
 /* 4 rows (or 3) of 4 numbers. */
-static bool read_matrix(float out[12], const json_t *rows) {
+static bool read_matrix(double out[12], const json_t *rows) {
     size_t count = json_array_size(rows);
     if (count != 3 && count != 4) return false;
     for (size_t row = 0; row < count; row++) {
@@ -141,7 +141,7 @@ static bool read_matrix(float out[12], const json_t *rows) {
             const json_t *value = json_array_get(line, column);
             double number = json_number_value(value);
             if (!json_is_number(value) || !isfinite(number)) return false;
-            if (row < 3) out[4 * row + column] = (float)number;
+            if (row < 3) out[4 * row + column] = number;
         }
     }
     return true;
@@ -160,7 +160,7 @@ static int read_frame(frame *out, const json_t *object, const char *folder, cons
     return status;
 }
 
-static int read_frames(struct plx_frames *out, const json_t *root, const char *folder) {
+static int read_frames(frames *out, const json_t *root, const char *folder) {
     const json_t *list = json_object_get(root, "frames");
     size_t count = json_array_size(list);
     if (!json_is_array(list) || count == 0) return plx_fail(PLX_ERROR_INPUT, "holds no frames");
@@ -206,33 +206,67 @@ static int read_note(char **out, const json_t *root) {
 
 static int parse(plx_source *source, const char *text, size_t size) {
     json_error_t error;
+    frames *made = source->own = calloc(1, sizeof(frames));
+    if (!made) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     if (!root) return plx_fail(PLX_ERROR_INPUT, "line %d: %s", error.line, error.text);
-    const char *slash = strrchr(source->path, '/');
-    char *folder = slash ? strndup(source->path, slash == source->path ? 1 : (size_t)(slash - source->path))
-                         : strdup(".");
-    int status = folder && source->frames ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "out of memory");
-    if (!status) status = read_frames(source->frames, root, folder);
+    int status = read_frames(made, root, source->folder);
     if (!status) status = read_note(&source->note, root);
-    if (!status) source->views = source->frames->count;
-    free(folder);
+    source->views = made->count;
     json_decref(root);
     return status;
 }
 
-int plx_transforms_add(plx_dataset *dataset, const char *path, const char *name) {
-    char *text;
+static int open_file(plx_dataset *dataset, const char *path, const char *folder, const char *name) {
+    char *text = NULL;
     size_t size;
-    int status = plx_file_read(&text, &size, path, JSON_MAX);
-    if (status) return status;
-    plx_source source = {
-        .name = strdup(name), .path = strdup(path), .frames = calloc(1, sizeof *source.frames)};
-    status =
-        source.name && source.path ? parse(&source, text, size) : plx_fail(PLX_ERROR_MEMORY, "out of memory");
+    plx_source source;
+    int status = plx_source_create(&source, &plx_transforms_reader, name, path, folder);
+    if (!status) status = plx_file_read(&text, &size, path, JSON_MAX);
+    if (!status && (status = parse(&source, text, size)) < 0) plx_fail_in(status, path);
     free(text);
     if (!status) return plx_dataset_add(dataset, &source);
     plx_source_free(&source);
-    return plx_fail_in(status, path);
+    return status;
+}
+
+static bool probe(const char *path) {
+    plx_names *names;
+    if (is_transforms(path)) return plx_is_file(path);
+    if (!plx_is_folder(path)) return false;
+    bool found = plx_names_list(&names, path, is_transforms) == PLX_OK && names->count > 0;
+    plx_names_close(names);
+    return found;
+}
+
+/* "NAME/train" for transforms_train.json, "NAME" for transforms.json; without NAME/ where NAME is "". malloc'ed. */
+static char *object_name(const char *name, const char *file) {
+    const char *dash = strchr(file, '_');
+    return dash ? plx_name_with(name, dash + 1, "") : strdup(name);
+}
+
+/* The file itself, or a folder's transforms.json, or its transforms_train.json, transforms_val.json and
+ * transforms_test.json, each one an object. */
+static int open_object(plx_dataset *dataset, const char *path, const char *name) {
+    if (is_transforms(path)) {
+        const char *slash = strrchr(path, '/');
+        char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+        int status = folder ? open_file(dataset, path, folder, name)
+                            : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+        free(folder);
+        return status;
+    }
+    plx_names *files;
+    int status = plx_names_list(&files, path, is_transforms);
+    for (int i = 0; !status && i < files->count; i++) {
+        char *file = plx_path_join(path, files->names[i]), *own = object_name(name, files->names[i]);
+        status = file && own ? open_file(dataset, file, path, own)
+                             : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+        free(file);
+        free(own);
+    }
+    plx_names_close(files);
+    return status;
 }
 
 /* ---- views --------------------------------------------------------------------------------------------------------- */
@@ -254,40 +288,16 @@ static int make_camera(plx_camera *out, const frame *of, int width, int height) 
                         .cy = (float)((isnan(l.cy) ? 0.5 * h : l.cy) * sy),
                         .width = width,
                         .height = height};
-    memcpy(out->c2w, of->c2w, sizeof out->c2w);
-    if (!plx_camera_valid(out, POSE_TOLERANCE))
+    if (plx_pose_set(out, of->c2w))
         return plx_fail(PLX_ERROR_INPUT, "%s: its transform_matrix is not a rotation and a position",
                         of->picture);
     return PLX_OK;
 }
 
-/* An 8- or 16-bit picture of the camera's size. */
-static int load_beside(plx_image *out, const char *path, const plx_camera *camera) {
-    int status = plx_image_load(out, path);
-    if (status) return status;
-    if (out->width == camera->width && out->height == camera->height) return PLX_OK;
-    status = plx_fail(PLX_ERROR_INPUT, "%s: %dx%d pixels, not %dx%d as its picture", path, out->width,
-                      out->height, camera->width, camera->height);
-    plx_image_free(out);
-    return status;
-}
-
-/* What the mask blackens is no part of the object: opacity 0. */
-static int apply_mask(plx_view *view, const char *path) {
-    plx_image mask;
-    int status = load_beside(&mask, path, &view->camera);
-    if (status) return status;
-    size_t pixels = (size_t)mask.height * (size_t)mask.width;
-    for (size_t i = 0; i < pixels; i++)
-        view->colour.data[4 * i + 3] *= mask.data[(size_t)mask.channels * i] > 0;
-    plx_image_free(&mask);
-    return PLX_OK;
-}
-
 /* Millimetres along the viewing axis, 0 = unknown -> distance along the unit ray, world units. */
-static int load_depth(plx_view *view, const char *path, double scale) {
+static int load_depth(plx_view *view, const plx_source *source, const char *name, double scale) {
     plx_image file;
-    int status = load_beside(&file, path, &view->camera);
+    int status = plx_picture_beside(&file, view, source, name);
     if (!status) status = plx_image_create(&view->depth, file.height, file.width, 2);
     if (status) {
         plx_image_free(&file);
@@ -306,16 +316,21 @@ static int load_depth(plx_view *view, const char *path, double scale) {
     return PLX_OK;
 }
 
-int plx_transforms_load_view(const plx_source *source, int index, plx_view *view, plx_views *views) {
-    const frame *of = &source->frames->frames[index];
-    int status = plx_image_load(&view->colour, of->picture);
-    if (!status) status = plx_widen_to_rgba(&view->colour);
+static int read_view(const plx_source *source, int index, plx_view *view, plx_views *views) {
+    const frames *all = source->own;
+    const frame *of = &all->frames[index];
+    int status = plx_view_picture(view, views, source, of->picture);
     if (!status) status = make_camera(&view->camera, of, view->colour.width, view->colour.height);
-    if (!status && of->mask) status = apply_mask(view, of->mask);
-    if (!status && of->depth) status = load_depth(view, of->depth, source->frames->depth_scale);
-    if (status) return status;
-    if (plx_has_opacity(&view->colour)) views->has_alpha = true;
-    views->near = source->frames->near;
-    views->far = source->frames->far;
-    return PLX_OK;
+    if (!status && of->mask) status = plx_view_mask(view, views, source, of->mask);
+    if (!status && of->depth) status = load_depth(view, source, of->depth, all->depth_scale);
+    views->near = all->near;
+    views->far = all->far;
+    return status;
 }
+
+const plx_reader plx_transforms_reader = {.kind = "transforms",
+                                          .looks = "transforms.json, transforms_train.json, ...",
+                                          .probe = probe,
+                                          .open = open_object,
+                                          .view = read_view,
+                                          .close = close_frames};

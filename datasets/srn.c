@@ -3,76 +3,39 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "datasets/reader.h"
 #include "nerf/core/error.h"
 #include "nerf/core/file.h"
 
-#define TEXT_MAX 65536       /* bytes of a pose or intrinsics file */
-#define POSE_TOLERANCE 1e-3f /* how far a rotation may be from orthonormal: SRN's have about 6 digits */
+#define TEXT_MAX 65536 /* bytes of a pose or intrinsics file */
 
-static bool exists(const char *folder, const char *name, mode_t kind) {
+static bool holds(const char *folder, const char *name, bool (*kind)(const char *path)) {
     char *path = plx_path_join(folder, name);
-    struct stat info;
-    bool found = path && stat(path, &info) == 0 && (info.st_mode & S_IFMT) == kind;
+    bool found = path && kind(path);
     free(path);
     return found;
 }
 
-bool plx_srn_is_object(const char *path) {
-    return exists(path, "rgb", S_IFDIR) && exists(path, "pose", S_IFDIR) &&
-           exists(path, "intrinsics.txt", S_IFREG);
+static bool probe(const char *path) {
+    return holds(path, "rgb", plx_is_folder) && holds(path, "pose", plx_is_folder) &&
+           holds(path, "intrinsics.txt", plx_is_file);
 }
 
-static bool is_picture(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && (strcmp(dot, ".png") == 0 || strcmp(dot, ".jpg") == 0);
-}
-
-int plx_srn_add(plx_dataset *dataset, const char *path, const char *name) {
-    plx_source source = {.name = strdup(name), .path = strdup(path)};
+static int open_object(plx_dataset *dataset, const char *path, const char *name) {
+    plx_source source;
+    plx_names *pictures = NULL;
+    int status = plx_source_create(&source, &plx_srn_reader, name, path, path);
     char *folder = plx_path_join(path, "rgb");
-    int count = 0, status;
-    if (!source.name || !source.path || !folder)
-        status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
-    else
-        status = plx_folder_list(&source.stems, &count, folder);
-    source.views = count;
-    int kept = 0;
-    for (int i = 0; i < count && !status; i++) { /* keep the pictures */
-        char *file = source.stems[i];
-        source.stems[i] = NULL;
-        if (is_picture(file))
-            source.stems[kept++] = file;
-        else
-            free(file);
-    }
-    if (!status) source.views = kept;
+    if (!status && !folder) status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+    if (!status) status = plx_names_list(&pictures, folder, plx_is_picture);
+    source.own = pictures;
+    if (!status && pictures->count == 0) status = plx_fail(PLX_ERROR_INPUT, "%s: holds no pictures", folder);
+    if (!status) source.views = pictures->count;
     free(folder);
-    if (!status && kept == 0) status = plx_fail(PLX_ERROR_INPUT, "%s/rgb: holds no pictures", path);
     if (!status) return plx_dataset_add(dataset, &source);
     plx_source_free(&source);
     return status;
-}
-
-/* Reads up to `capacity` numbers from a text, up to its end or (line) the line's end; returns how many there were, or -1
- * for anything else. *text moves behind what was read. */
-static int read_numbers(const char **text, bool line, double *out, int capacity) {
-    int count = 0;
-    const char *at = *text;
-    while (true) {
-        at += strspn(at, line ? " \t\r" : " \t\r\n");
-        if (!*at || (line && *at == '\n')) break;
-        char *end;
-        double value = strtod(at, &end);
-        if (end == at || !isfinite(value) || count == capacity) return -1;
-        out[count++] = value;
-        at = end;
-    }
-    *text = *at ? at + 1 : at;
-    return count;
 }
 
 /* "f cx cy 0." / "0. 0. 0." / optional near plane / "1." / "H W" / optional integer -> camera with that raster, pixel
@@ -84,9 +47,9 @@ static int read_intrinsics(plx_camera *camera, const char *path) {
     if (status) return status;
     const char *at = text;
     double first[4], rest[4];
-    bool right = read_numbers(&at, true, first, 4) == 4, sized = false;
+    bool right = plx_numbers_read(&at, true, first, 4) == 4, sized = false;
     while (right && !sized && *at) {
-        int count = read_numbers(&at, true, rest, 4);
+        int count = plx_numbers_read(&at, true, rest, 4);
         right = count >= 0;
         sized = count == 2;
     }
@@ -110,12 +73,6 @@ static int read_intrinsics(plx_camera *camera, const char *path) {
     return status;
 }
 
-/* Columns right, down, forward -> right, up, back: times diag(1,-1,-1,1). The same turns ours into SRN's. */
-static void turn_axes(float c2w[12]) {
-    for (int row = 0; row < 3; row++)
-        for (int column = 1; column < 3; column++) c2w[4 * row + column] = -c2w[4 * row + column];
-}
-
 static int read_pose(plx_camera *camera, const char *path) {
     char *text;
     size_t size;
@@ -123,87 +80,68 @@ static int read_pose(plx_camera *camera, const char *path) {
     if (status) return status;
     const char *at = text;
     double pose[16];
-    if (read_numbers(&at, false, pose, 16) != 16)
-        status = plx_fail(PLX_ERROR_INPUT, "%s: not 16 numbers", path);
+    if (plx_numbers_read(&at, false, pose, 16) != 16) status = plx_fail(PLX_ERROR_INPUT, "not 16 numbers");
     free(text);
-    if (status) return status;
-    for (int i = 0; i < 12; i++) camera->c2w[i] = (float)pose[i];
-    turn_axes(camera->c2w);
-    if (!plx_camera_valid(camera, POSE_TOLERANCE))
-        return plx_fail(PLX_ERROR_INPUT, "%s: not a rotation and a position", path);
-    return PLX_OK;
-}
-
-/* FOLDER/SUB/STEM.ENDING */
-static char *view_path(const char *folder, const char *sub, const char *file, const char *ending) {
-    const char *dot = strrchr(file, '.');
-    int stem = dot ? (int)(dot - file) : (int)strlen(file);
-    size_t size = strlen(folder) + strlen(sub) + strlen(file) + strlen(ending) + 4;
-    char *path = malloc(size);
-    if (path) snprintf(path, size, "%s/%s/%.*s%s", folder, sub, stem, file, ending);
-    return path;
-}
-
-int plx_widen_to_rgba(plx_image *image) {
-    if (image->channels == 4) return PLX_OK;
-    plx_image wide;
-    int status = plx_image_create(&wide, image->height, image->width, 4);
-    if (status) return status;
-    size_t pixels = (size_t)image->height * (size_t)image->width;
-    for (size_t i = 0; i < pixels; i++) {
-        for (int c = 0; c < 3; c++) wide.data[4 * i + c] = image->data[3 * i + c];
-        wide.data[4 * i + 3] = 1;
+    if (!status) {
+        plx_pose_turn_axes(pose);
+        status = plx_pose_set(camera, pose);
     }
-    plx_image_free(image);
-    *image = wide;
-    return PLX_OK;
+    return status ? plx_fail_in(status, path) : PLX_OK;
 }
 
-bool plx_has_opacity(const plx_image *rgba) {
-    size_t pixels = (size_t)rgba->height * (size_t)rgba->width;
-    for (size_t i = 0; i < pixels; i++)
-        if (rgba->data[4 * i + 3] < 1) return true;
-    return false;
-}
-
-static int load_geometry(plx_view *view, const char *path) {
-    if (access(path, F_OK) != 0) return PLX_OK;
-    int status = plx_geometry_load(view, path);
-    if (status) return status;
+static int load_geometry(plx_view *view, const plx_source *source, const char *name) {
+    if (!holds(source->folder, name, plx_is_file)) return PLX_OK;
+    char *path;
+    int status = plx_source_file(&path, source, name);
+    if (!status) status = plx_geometry_load(view, path);
     const plx_image *images[] = {&view->depth, &view->normal};
-    for (int i = 0; i < 2; i++)
-        if (images[i]->data &&
-            (images[i]->height != view->camera.height || images[i]->width != view->camera.width))
-            return plx_fail(PLX_ERROR_INPUT, "%s: %dx%d pixels, not %dx%d as its picture", path,
-                            images[i]->width, images[i]->height, view->camera.width, view->camera.height);
-    return PLX_OK;
+    for (int i = 0; i < 2 && !status; i++)
+        if (images[i]->height != view->camera.height || images[i]->width != view->camera.width)
+            status = plx_fail(PLX_ERROR_INPUT, "%s: %dx%d pixels, not %dx%d as its picture", path,
+                              images[i]->width, images[i]->height, view->camera.width, view->camera.height);
+    free(path);
+    return status;
 }
 
-int plx_srn_load_view(const plx_source *source, int index, plx_view *view, plx_views *views) {
-    const char *file = source->stems[index], *dot = strrchr(file, '.');
-    char *intrinsics = plx_path_join(source->path, "intrinsics.txt");
-    char *picture = view_path(source->path, "rgb", file, dot ? dot : "");
-    char *pose = view_path(source->path, "pose", file, ".txt");
-    char *geometry = view_path(source->path, "geometry", file, ".exr");
+/* pixelNeRF's bounds, by the name of the set: cars stand 1.3 away, chairs 2. */
+static void set_bounds(plx_views *views, const char *path) {
+    if (strstr(path, "cars")) views->near = 0.8f, views->far = 1.8f;
+    if (strstr(path, "chairs")) views->near = 1.25f, views->far = 2.75f;
+}
+
+static int read_view(const plx_source *source, int index, plx_view *view, plx_views *views) {
+    const char *file = ((const plx_names *)source->own)->names[index];
+    char *picture = plx_path_join("rgb", file), *pose_name = plx_name_with("pose", file, ".txt");
+    char *geometry = plx_name_with("geometry", file, ".exr");
+    char *intrinsics = NULL, *pose = NULL;
     plx_camera camera = {0};
     int status = PLX_OK;
-    if (!intrinsics || !picture || !pose || !geometry)
+    if (!picture || !pose_name || !geometry)
         status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", source->path);
+    if (!status) status = plx_source_file(&intrinsics, source, "intrinsics.txt");
     if (!status) status = read_intrinsics(&camera, intrinsics);
+    if (!status) status = plx_source_file(&pose, source, pose_name);
     if (!status) status = read_pose(&camera, pose);
-    if (!status) status = plx_image_load(&view->colour, picture);
-    if (!status) status = plx_widen_to_rgba(&view->colour);
+    if (!status) status = plx_view_picture(view, views, source, picture);
     if (!status) {
         view->camera = plx_camera_resize(&camera, view->colour.width, view->colour.height);
-        if (plx_has_opacity(&view->colour)) views->has_alpha = true;
-        status = load_geometry(view, geometry);
+        status = load_geometry(view, source, geometry);
+        set_bounds(views, source->path);
     }
     free(intrinsics);
     free(picture);
     free(pose);
+    free(pose_name);
     free(geometry);
     return status;
 }
+
+const plx_reader plx_srn_reader = {.kind = "srn",
+                                   .looks = "rgb, pose, intrinsics.txt",
+                                   .probe = probe,
+                                   .open = open_object,
+                                   .view = read_view,
+                                   .close = plx_names_close};
 
 /* ---- writing ------------------------------------------------------------------------------------------------------ */
 
@@ -234,13 +172,12 @@ static int write_text(const char *folder, const char *name, const char *text) {
 
 /* 9 digits give a float back exactly. */
 static int write_pose(const plx_camera *camera, const char *folder, const char *name) {
-    float pose[16] = {[15] = 1};
-    memcpy(pose, camera->c2w, sizeof camera->c2w);
-    turn_axes(pose);
+    double pose[16] = {[15] = 1};
+    for (int i = 0; i < 12; i++) pose[i] = (double)camera->c2w[i];
+    plx_pose_turn_axes(pose);
     char text[512] = "";
     for (int i = 0, used = 0; i < 16; i++)
-        used += snprintf(text + used, sizeof text - (size_t)used, "%.9g%c", (double)pose[i],
-                         i == 15 ? '\n' : ' ');
+        used += snprintf(text + used, sizeof text - (size_t)used, "%.9g%c", pose[i], i == 15 ? '\n' : ' ');
     return write_text(folder, name, text);
 }
 
