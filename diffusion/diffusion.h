@@ -105,6 +105,7 @@ typedef struct plx_train_options {
     const char *folder; /* run folder: state.safetensors, model.safetensors, log.jsonl, sheets */
     const char *init;   /* model file to start from, with a fresh optimiser; NULL = fresh or resumed */
     const char *frame;  /* "camera", "upright"; of a fresh model */
+    const char *planes; /* "triplane"; "pixel": the field reads XY alone. NULL: as `init` has, or triplane */
     int width;          /* channels of the encoder's finest level, of a fresh model */
     int denoiser_width; /* of the denoiser's; a model of another width gets a fresh denoiser */
     const char

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "diffusion/layers.h"
 
@@ -20,6 +21,40 @@ plx_encoder_config plx_encoder_config_default(void) {
     return c;
 }
 
+plx_encoder_config plx_encoder_config_pixel(void) {
+    plx_encoder_config c = plx_encoder_config_default();
+    c.planes = PLX_PLANES_PIXEL;
+    c.channels *= 3;
+    c.unet.out_channels = c.channels + SURFACE;
+    return c;
+}
+
+static bool in_range(int value, int low, int high) {
+    return value >= low && value <= high;
+}
+
+int plx_encoder_config_check(const plx_encoder_config *c) {
+    if (!in_range(c->channels, 16, 64) || c->channels % 16 || !in_range(c->depth, 1, 256) ||
+        !in_range(c->bins, 1, 64) || !in_range(c->side, 1, 4096))
+        return plx_fail(PLX_ERROR_INPUT, "configuration: a size of the encoder is out of range");
+    if (c->unet.in_channels != INPUT_CHANNELS || c->unet.out_channels != c->channels + SURFACE)
+        return plx_fail(PLX_ERROR_INPUT, "configuration: an encoder of %d to %d channels, not %d to %d",
+                        c->unet.in_channels, c->unet.out_channels, INPUT_CHANNELS, c->channels + SURFACE);
+    return PLX_OK;
+}
+
+static const char *const planes_names[] = {"triplane", "pixel"};
+
+const char *plx_planes_name(enum plx_planes planes) {
+    return planes_names[planes];
+}
+
+int plx_planes_of(const char *name) {
+    for (int i = 0; i < 2; i++)
+        if (!strcmp(name, planes_names[i])) return i;
+    return -1;
+}
+
 int plx_encoder_features(const plx_encoder_config *c) {
     return c->unet.width * c->unet.multiplier[c->unet.levels - 1];
 }
@@ -34,7 +69,7 @@ int plx_encoder_declare(plx_params *params, const char *prefix, const plx_encode
         status = plx_layer_linear_declare(params, prefix, "pose1", POSE_NUMBERS, c->unet.embedding, 1);
     if (!status)
         status = plx_layer_linear_declare(params, prefix, "pose2", c->unet.embedding, c->unet.embedding, 1);
-    for (int side = 0; side < 2 && !status; side++) {
+    for (int side = 0; c->planes == PLX_PLANES_TRIPLANE && side < 2 && !status; side++) {
         const char *const names[2][2] = {{"xz1", "xz2"}, {"yz1", "yz2"}};
         status = plx_layer_linear_declare(params, prefix, names[side][0], c->bins * fine, c->side, 1);
         if (!status) status = plx_layer_linear_declare(params, prefix, names[side][1], c->side, out, 1);
@@ -97,6 +132,20 @@ static plx_tensor *side_head(plx_tape *t, plx_params *params, const char *prefix
     return plx_reshape(t, h, PLX_SHAPE(N, L, c->depth, c->channels));
 }
 
+static void side_planes(plx_encoding *e, plx_tape *t, plx_params *params, const char *prefix,
+                        const plx_encoder_config *c, plx_tensor *fine) {
+    int H = fine->shape[1], W = fine->shape[2];
+    PLX_CHECK(H % c->bins == 0 && W % c->bins == 0, "encoder: %dx%d features into %d bins", H, W, c->bins);
+    plx_tensor *columns = plx_swap_hw(t, plx_average_pool(t, fine, H / c->bins, 1)); /* (N,W,bins,F) */
+    e->xz = plx_swap_hw(t, side_head(t, params, prefix, "xz1", "xz2", c, columns));
+    e->yz = side_head(t, params, prefix, "yz1", "yz2", c, plx_average_pool(t, fine, 1, W / c->bins));
+}
+
+static void no_side_planes(plx_encoding *e, plx_tape *t, int N, const plx_encoder_config *c) {
+    const float *zero = plx_arena_zalloc(plx_tape_arena(t), sizeof(float) * (size_t)(N * c->channels));
+    e->xz = e->yz = plx_tape_input(t, PLX_SHAPE(N, 1, 1, c->channels), zero, false);
+}
+
 plx_encoding plx_encode(plx_tape *t, plx_params *params, const char *prefix, const plx_encoder_config *c,
                         int N, int size, const float *rgba, const plx_encoder_pose *poses) {
     char unet[64];
@@ -110,11 +159,10 @@ plx_encoding plx_encode(plx_tape *t, plx_params *params, const char *prefix, con
     plx_encoding e;
     e.xy = plx_concat(t, plx_slice(t, out, 0, c->channels + 2), image);
     e.surface = plx_slice(t, out, c->channels, c->channels + SURFACE);
-    int H = fine->shape[1], W = fine->shape[2];
-    PLX_CHECK(H % c->bins == 0 && W % c->bins == 0, "encoder: %dx%d features into %d bins", H, W, c->bins);
-    plx_tensor *columns = plx_swap_hw(t, plx_average_pool(t, fine, H / c->bins, 1)); /* (N,W,bins,F) */
-    e.xz = plx_swap_hw(t, side_head(t, params, prefix, "xz1", "xz2", c, columns));
-    e.yz = side_head(t, params, prefix, "yz1", "yz2", c, plx_average_pool(t, fine, 1, W / c->bins));
+    if (c->planes == PLX_PLANES_TRIPLANE)
+        side_planes(&e, t, params, prefix, c, fine);
+    else
+        no_side_planes(&e, t, N, c);
     plx_tensor *mean = plx_average_pool(t, coarse, coarse->shape[1], coarse->shape[2]);
     mean = plx_reshape(t, mean, PLX_SHAPE(N, coarse->shape[3]));
     e.elevation = plx_layer_linear(t, params, prefix, "elevation", mean);

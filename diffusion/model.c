@@ -18,9 +18,11 @@ plx_model_config plx_model_config_default(void) {
     return c;
 }
 
+/* What the decoder depends on; the planes' sizes only where they are fixed. */
 static plx_field_size decoder_size(const plx_model_config *c) {
-    return (plx_field_size){
-        .N = 1, .C = c->encoder.channels, .F = c->frequencies, .H = c->hidden, .guided = 1};
+    plx_field_size s = {.N = 1, .C = c->encoder.channels, .F = c->frequencies, .H = c->hidden, .guided = 1};
+    if (c->encoder.planes == PLX_PLANES_PIXEL) s.xz[0] = s.xz[1] = s.yz[0] = s.yz[1] = 1;
+    return s;
 }
 
 int plx_model_create(plx_model **out, const plx_model_config *config, uint64_t seed, bool train) {
@@ -50,12 +52,12 @@ void plx_model_free(plx_model *model) {
 /* ---- files ---------------------------------------------------------------------------------------------------------- */
 
 static char *config_text(const plx_model_config *c) {
-    json_t *json =
-        json_pack("{s:{s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}", "encoder", "unet",
-                  plx_unet_config_json(&c->encoder.unet), "channels", c->encoder.channels, "depth",
-                  c->encoder.depth, "bins", c->encoder.bins, "side", c->encoder.side, "decoder",
-                  "frequencies", c->frequencies, "hidden", c->hidden, "frame", plx_frame_name(c->frame),
-                  "denoiser", plx_denoiser_config_json(&c->denoiser), "size", c->size);
+    json_t *json = json_pack(
+        "{s:{s:s, s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}", "encoder", "planes",
+        plx_planes_name(c->encoder.planes), "unet", plx_unet_config_json(&c->encoder.unet), "channels",
+        c->encoder.channels, "depth", c->encoder.depth, "bins", c->encoder.bins, "side", c->encoder.side,
+        "decoder", "frequencies", c->frequencies, "hidden", c->hidden, "frame", plx_frame_name(c->frame),
+        "denoiser", plx_denoiser_config_json(&c->denoiser), "size", c->size);
     char *text = json ? json_dumps(json, JSON_SORT_KEYS) : NULL;
     json_decref(json);
     return text;
@@ -68,24 +70,27 @@ static bool in_range(int value, int low, int high) {
 static int config_parse(plx_model_config *c, const char *text) {
     json_error_t error;
     json_t *json = json_loads(text, 0, &error), *unet, *denoiser;
-    const char *frame;
+    const char *frame, *planes = plx_planes_name(PLX_PLANES_TRIPLANE); /* not in older files */
     *c = plx_model_config_default();
     int status = PLX_OK;
-    if (!json || json_unpack_ex(json, &error, 0, "{s:{s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}",
-                                "encoder", "unet", &unet, "channels", &c->encoder.channels, "depth",
-                                &c->encoder.depth, "bins", &c->encoder.bins, "side", &c->encoder.side,
-                                "decoder", "frequencies", &c->frequencies, "hidden", &c->hidden, "frame",
-                                &frame, "denoiser", &denoiser, "size", &c->size))
+    if (!json ||
+        json_unpack_ex(json, &error, 0, "{s:{s?s, s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}",
+                       "encoder", "planes", &planes, "unet", &unet, "channels", &c->encoder.channels, "depth",
+                       &c->encoder.depth, "bins", &c->encoder.bins, "side", &c->encoder.side, "decoder",
+                       "frequencies", &c->frequencies, "hidden", &c->hidden, "frame", &frame, "denoiser",
+                       &denoiser, "size", &c->size))
         status = plx_fail(PLX_ERROR_INPUT, "configuration: %s", error.text);
     if (!status) status = plx_unet_config_from_json(&c->encoder.unet, unet);
     if (!status) status = plx_denoiser_config_from_json(&c->denoiser, denoiser);
     if (!status && plx_frame_kind_of(frame) < 0)
         status = plx_fail(PLX_ERROR_INPUT, "configuration: frame '%s'", frame);
     if (!status) c->frame = (enum plx_frame_kind)plx_frame_kind_of(frame);
-    if (!status && (!in_range(c->encoder.channels, 16, 64) || c->encoder.channels % 16 ||
-                    !in_range(c->encoder.depth, 1, 256) || !in_range(c->encoder.bins, 1, 64) ||
-                    !in_range(c->encoder.side, 1, 4096) || !in_range(c->frequencies, 0, 10) ||
-                    !in_range(c->hidden, 16, 256) || c->hidden % 16 || !in_range(c->size, 16, 512)))
+    if (!status && plx_planes_of(planes) < 0)
+        status = plx_fail(PLX_ERROR_INPUT, "configuration: planes '%s'", planes);
+    if (!status) c->encoder.planes = (enum plx_planes)plx_planes_of(planes);
+    if (!status) status = plx_encoder_config_check(&c->encoder);
+    if (!status && (!in_range(c->frequencies, 0, 10) || !in_range(c->hidden, 16, 256) || c->hidden % 16 ||
+                    !in_range(c->size, 16, 512)))
         status = plx_fail(PLX_ERROR_INPUT, "configuration: a size is out of range");
     json_decref(json);
     return status;

@@ -340,6 +340,10 @@ static int open_model(trainer *t) {
     plx_model_config config = plx_model_config_default();
     if (o->init) {
         int status = plx_model_open(&t->model, o->init, true);
+        const char *planes = status ? NULL : plx_planes_name(t->model->config.encoder.planes);
+        if (!status && o->planes && strcmp(planes, o->planes))
+            status = plx_fail(PLX_ERROR_INPUT, "%s: the model's planes are '%s', not '%s'", o->init, planes,
+                              o->planes);
         if (!status && t->model->config.denoiser.unet.width != o->denoiser_width)
             status = change_denoiser(&t->model, o->denoiser_width, o->seed);
         return status ? status : close_record(t->model);
@@ -347,6 +351,10 @@ static int open_model(trainer *t) {
     if (plx_frame_kind_of(o->frame) < 0)
         return plx_fail(PLX_ERROR_INPUT, "frame '%s': camera or upright", o->frame);
     config.frame = (enum plx_frame_kind)plx_frame_kind_of(o->frame);
+    if (o->planes && plx_planes_of(o->planes) < 0)
+        return plx_fail(PLX_ERROR_INPUT, "planes '%s': triplane or pixel", o->planes);
+    if (o->planes && plx_planes_of(o->planes) == PLX_PLANES_PIXEL)
+        config.encoder = plx_encoder_config_pixel();
     config.encoder.unet.width = o->width;
     config.denoiser.unet.width = o->denoiser_width;
     config.denoiser.unet.context = plx_encoder_features(&config.encoder);

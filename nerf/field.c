@@ -15,10 +15,12 @@ static const char *join(char out[NAME_SIZE], const char *prefix, const char *nam
     return out;
 }
 
-static int declare_layer(plx_params *params, const char *prefix, int layer, int in, int outs, float rate) {
+/* `live`: how many of the inputs are not always zero. */
+static int declare_layer(plx_params *params, const char *prefix, int layer, int in, int live, int outs,
+                         float rate) {
     char name[NAME_SIZE], part[8];
     snprintf(part, sizeof part, "w%d", layer);
-    int status = plx_params_add(params, join(name, prefix, part), PLX_SHAPE(outs, in), 1 / sqrtf((float)in),
+    int status = plx_params_add(params, join(name, prefix, part), PLX_SHAPE(outs, in), 1 / sqrtf((float)live),
                                 0, rate, true);
     if (status < 0) return status;
     part[0] = 'b';
@@ -27,9 +29,10 @@ static int declare_layer(plx_params *params, const char *prefix, int layer, int 
 }
 
 int plx_decoder_declare(plx_params *params, const char *prefix, plx_field_size size, float rate) {
-    int status = declare_layer(params, prefix, 1, plx_field_inputs(size), size.H, rate);
-    if (!status) status = declare_layer(params, prefix, 2, size.H, size.H, rate);
-    if (!status) status = declare_layer(params, prefix, 3, size.H, plx_field_outputs(size), rate);
+    int in = plx_field_inputs(size), live = plx_field_pixel_aligned(size) ? in - 2 * size.C : in;
+    int status = declare_layer(params, prefix, 1, in, live, size.H, rate);
+    if (!status) status = declare_layer(params, prefix, 2, size.H, size.H, size.H, rate);
+    if (!status) status = declare_layer(params, prefix, 3, size.H, size.H, plx_field_outputs(size), rate);
     return status;
 }
 
@@ -53,13 +56,16 @@ plx_field_operands plx_decoder_bind(plx_params *params, const char *prefix, plx_
 #define STEP_ADDRESSES ((size_t)4 << 30) /* bytes of address space for a step's or a chunk of rays' arrays */
 
 static int declare_planes(plx_params *params, plx_field_size s) {
-    float std = s.guided ? 0 : 0.1f;
+    bool sides = !plx_field_pixel_aligned(s);
+    float std = s.guided ? 0 : 0.1f, side_std = sides ? std : 0, side_rate = sides;
     int wide = plx_field_xy_channels(s);
     int status = plx_params_add(params, "planes.xy", PLX_SHAPE(1, s.xy[0], s.xy[1], wide), std, 0, 1, false);
     if (status >= 0)
-        status = plx_params_add(params, "planes.xz", PLX_SHAPE(1, s.xz[0], s.xz[1], s.C), std, 0, 1, false);
+        status = plx_params_add(params, "planes.xz", PLX_SHAPE(1, s.xz[0], s.xz[1], s.C), side_std, 0,
+                                side_rate, false);
     if (status >= 0)
-        status = plx_params_add(params, "planes.yz", PLX_SHAPE(1, s.yz[0], s.yz[1], s.C), std, 0, 1, false);
+        status = plx_params_add(params, "planes.yz", PLX_SHAPE(1, s.yz[0], s.yz[1], s.C), side_std, 0,
+                                side_rate, false);
     return status < 0 ? status : PLX_OK;
 }
 
@@ -96,6 +102,7 @@ int plx_field_create(plx_field **out, plx_field_size size, plx_frame frame, uint
     field->operands.xy = plx_params_get(field->params, "planes.xy");
     field->operands.xz = plx_params_get(field->params, "planes.xz");
     field->operands.yz = plx_params_get(field->params, "planes.yz");
+    if (plx_field_pixel_aligned(size)) field->operands.xz->grad = field->operands.yz->grad = NULL;
     *out = field;
     return PLX_OK;
 }

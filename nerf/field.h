@@ -9,8 +9,13 @@
 #include "nerf/tensor/params.h"
 #include "nerf/triplane.h"
 
-/* Declares the decoder's parameters under `prefix` ("decoder" -> "decoder.w1", ...): weights N(0, 1/fan-in),
- * biases 0, so that the density starts near 1 and a ray across the object about half transparent; learning
+/* XY alone: the side planes are one texel of zeros, which nothing changes. */
+static inline bool plx_field_pixel_aligned(plx_field_size s) {
+    return s.xz[0] * s.xz[1] == 1 && s.yz[0] * s.yz[1] == 1;
+}
+
+/* Declares the decoder's parameters under `prefix` ("decoder" -> "decoder.w1", ...): weights N(0, 1/fan-in of what
+ * is not always zero), biases 0, so that the density starts near 1 and a ray across the object about half transparent; learning
  * rate factor `rate`. */
 int plx_decoder_declare(plx_params *params, const char *prefix, plx_field_size size, float rate);
 

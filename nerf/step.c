@@ -71,6 +71,7 @@ static double loss_of(int R, const plx_ray_target *targets, float opacity_weight
 /* d/dx of weight * mean over (row, row + 1) and (column, column + 1) pairs of (x - x')^2, on the first C
  * channels of a plane. */
 static void add_variation(const plx_tensor *plane, int C, float weight) {
+    if (!plane->grad) return; /* there is no such plane */
     int H = plane->shape[1], W = plane->shape[2], stride = plane->shape[3];
     float scale = 2 * weight / ((float)C * (float)((H - 1) * W + H * (W - 1)));
 #pragma omp parallel for schedule(static)

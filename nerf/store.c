@@ -279,6 +279,8 @@ int plx_weights_describe(char **text, const char *path) {
         describe_scene(out, checkpoint);
     else
         fprintf(out, "%s\n", format ? format : "safetensors");
+    const char *config = plx_checkpoint_get(checkpoint, "config");
+    if (config) fprintf(out, "%s\n", config);
     describe_tensors(out, checkpoint);
     plx_checkpoint_free(checkpoint);
     if (fclose(out) == 0) return PLX_OK;

@@ -129,6 +129,44 @@ TEST(field, side_planes_share_the_images_rows_and_columns) {
  * -------------------------------------------------------------------------------------------------- */
 
 /* A uniform ball of density s: opacity 1 - exp(-s L) on every chord of length L, and its colour inside. */
+/* Without side planes the points of one ray of the input camera have the same features; only their depth differs. */
+TEST(field, pixel_aligned_reads_the_images_rays) {
+    plx_field_size size = small_size(1);
+    size.C = 48;
+    size.xz[0] = size.xz[1] = size.yz[0] = size.yz[1] = 1;
+    plx_field *field;
+    REQUIRE(plx_field_create(&field, size, small_frame(PLX_FRAME_CAMERA), 3, true) == 0, "%s", plx_error());
+    plx_rng_fill_normal(rng, field->operands.xy->data, plx_tensor_size(field->operands.xy));
+    float coordinates[10], values[3][8];
+    plx_ray ray = plx_ray_through(&field->frame.camera, 8.3f, 11.6f, PLX_SCENE_RADIUS);
+    for (int i = 0; i < 2; i++) {
+        float p[3];
+        for (int c = 0; c < 3; c++) p[c] = ray.origin[c] + (1.2f + 0.2f * (float)i) * ray.direction[c];
+        plx_frame_coordinates(&field->frame, p, coordinates + 5 * i);
+    }
+    for (int trial = 0; trial < 3;
+         trial++) { /* as it is; z has no weight; only the side planes' weights differ */
+        plx_tensor *w = field->operands.w1;
+        int I = w->shape[1];
+        for (int o = 0; o < w->shape[0]; o++)
+            for (int i = 0; i < I; i++) {
+                bool of_z = i >= I - 2 * size.F - 1 || (i >= 3 * size.C + 4 && i < 3 * size.C + 6);
+                if (trial == 1 && of_z) w->data[o * I + i] = 0;
+                if (trial == 2 && i >= size.C && i < 3 * size.C) w->data[o * I + i] += 1;
+            }
+        plx_points points = {(const int[]){0, 2}, coordinates};
+        plx_tensor *out = plx_field_evaluate(field->tape, &field->operands, points);
+        memcpy(values[trial], out->data, sizeof values[trial]);
+    }
+    EXPECT(values[0][0] != values[0][4], "depth makes no difference: %g", values[0][0]);
+    /* u and v of the two points are equal up to rounding: 1e-6 of 12 texels, features of order 1. */
+    for (int c = 0; c < 4; c++)
+        EXPECT(fabsf(values[1][c] - values[1][4 + c]) <= 1e-4f * (1 + fabsf(values[1][c])), "%d: %g %g", c,
+               values[1][c], values[1][4 + c]);
+    EXPECT(!memcmp(values[1], values[2], sizeof values[1]), "a side plane that is not there was read");
+    plx_field_free(field);
+}
+
 TEST(field, opacity_of_a_chord_is_beer_lamberts) {
     plx_field *field = new_field(PLX_FRAME_WORLD, 0, false);
     const float colour[3] = {0.2f, 0.5f, 0.9f};

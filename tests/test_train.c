@@ -2,6 +2,7 @@
 #include "diffusion/model.h"
 #include "diffusion/diffusion.h"
 #include "nerf/core/rng.h"
+#include "nerf/field.h"
 #include "tests/test.h"
 
 #include <omp.h>
@@ -77,6 +78,12 @@ static void folder_path(char out[256], const char *name) {
     snprintf(out, 256, "%s/%s", test_directory(), name);
 }
 
+static double mean_of(const losses *l, int first) {
+    double sum = 0;
+    for (int i = 0; i < 5; i++) sum += l->value[first + i] / 5;
+    return sum;
+}
+
 TEST(train, geometry_learns_spheres) {
     char folder[256];
     folder_path(folder, "learn");
@@ -87,10 +94,77 @@ TEST(train, geometry_learns_spheres) {
     losses l = {0};
     int status = plx_train(&o, sphere_batch, NULL, NULL, watch, &l);
     REQUIRE(status == 0, "%s", plx_error());
-    double first = 0, last = 0;
-    for (int i = 0; i < 5; i++) first += l.value[i] / 5, last += l.value[l.count - 1 - i] / 5;
+    double first = mean_of(&l, 0), last = mean_of(&l, l.count - 5);
     /* A half-transparent start has -log(1 - exp(-0.04)) = 3.2 a hit; a learned one is far below. */
     EXPECT(last < 0.6 * first, "likelihood %g -> %g", first, last);
+}
+
+static bool all_zero(const plx_tensor *x) {
+    for (size_t i = 0; i < plx_tensor_size(x); i++)
+        if (x->data[i] != 0) return false;
+    return true;
+}
+
+/* XY alone learns too; there are no parameters for side planes, and no texels that refinement could fill. */
+TEST(train, pixel_aligned_learns_without_side_planes) {
+    char folder[256], path[300];
+    folder_path(folder, "pixel");
+    plx_train_options o = small(PLX_STAGE_GEOMETRY, folder);
+    o.planes = "pixel";
+    o.steps = 40;
+    o.batch = 2;
+    o.rate = 3e-3f;
+    losses l = {0};
+    REQUIRE(plx_train(&o, sphere_batch, NULL, NULL, watch, &l) == 0, "%s", plx_error());
+    double first = mean_of(&l, 0), last = mean_of(&l, l.count - 5);
+    /* 80 spheres, not the 240 of geometry_learns_spheres; five batches of two scatter by a few per cent. */
+    EXPECT(last < 0.85 * first, "likelihood %g -> %g", first, last);
+
+    plx_model *model = NULL;
+    plx_field *field = NULL;
+    plx_views views = {0};
+    plx_batch_request request = {.seed = 1, .size = 32};
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    REQUIRE(plx_model_load(&model, path) == 0, "%s", plx_error());
+    for (int i = 0; i < plx_params_count(model->params); i++) {
+        const char *name = plx_params_at(model->params, i)->name;
+        EXPECT(!strstr(name, ".xz") && !strstr(name, ".yz"), "%s", name);
+    }
+    int status = sphere_batch(&request, &views, NULL);
+    if (!status) status = plx_model_reconstruct(&field, model, &views.views[0], true, true);
+    REQUIRE(status == 0, "%s", plx_error());
+    plx_refine_options refine = plx_refine_options_default(PLX_REFINE_BLEND);
+    refine.views = refine.steps = 2, refine.field_steps = 2, refine.final_steps = 1, refine.rays = 64;
+    status = plx_field_refine(field, model, &views.views[0], true, &refine, NULL, NULL);
+    EXPECT(status == 0, "%s", plx_error());
+    const plx_field_operands *p = &field->operands;
+    EXPECT(plx_field_pixel_aligned(field->size) && all_zero(p->xz) && all_zero(p->yz), "side planes");
+    EXPECT(p->xy->shape[3] == 3 * 16 + 6, "XY of %d channels", p->xy->shape[3]);
+
+    o.init = path;
+    o.planes = "triplane";
+    folder_path(folder, "other");
+    status = plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL);
+    EXPECT(status == PLX_ERROR_INPUT && strstr(plx_error(), "'pixel'"), "%d %s", status, plx_error());
+    plx_field_free(field);
+    plx_views_free(&views);
+    plx_model_free(model);
+}
+
+/* The terms for a fair comparison: within 10 %. */
+TEST(train, pixel_aligned_has_as_many_parameters) {
+    size_t sizes[2];
+    for (int i = 0; i < 2; i++) {
+        plx_params *params = NULL;
+        plx_encoder_config config = i ? plx_encoder_config_pixel() : plx_encoder_config_default();
+        REQUIRE(!plx_params_create(&params) && !plx_encoder_declare(params, "encoder", &config) &&
+                    !plx_params_allocate(params, 1, false),
+                "%s", plx_error());
+        sizes[i] = plx_params_size(params);
+        plx_params_free(params);
+    }
+    double ratio = (double)sizes[1] / (double)sizes[0];
+    EXPECT(ratio > 0.9 && ratio < 1.1, "%zu parameters against %zu", sizes[1], sizes[0]);
 }
 
 TEST(train, every_stage_runs_and_threads_agree) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 typedef struct train_values {
-    const char *output, *data, *catalogue, *views, *init, *frame;
+    const char *output, *data, *catalogue, *views, *init, *frame, *planes;
     int stage, batch, size, denoiser_width, targets, warmup, variants, validate, validation_objects, overfit;
     int64_t steps, seed;
     float rate, save_minutes, condition_noise;
@@ -30,6 +30,8 @@ static const plx_option options[] = {
     {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of everything random"},
     {PLX_OPTION_TEXT, "frame", 0, AT(frame), "camera", .word = "camera|upright",
      .help = "axes of the side planes of a fresh model"},
+    {PLX_OPTION_TEXT, "planes", 0, AT(planes), NULL, .word = "triplane|pixel",
+     .help = "of a fresh model; pixel: the field reads the input's own plane alone (default triplane)"},
     {PLX_OPTION_INT, "denoiser-width", 0, AT(denoiser_width), "48", 16, 512,
      .help = "of a fresh denoiser; a model with another gets a fresh one"},
     {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR",
@@ -164,6 +166,7 @@ static int run_train(const plx_run *run) {
     o.folder = v->output;
     o.init = v->init;
     o.frame = v->frame;
+    o.planes = v->planes;
     o.denoiser_width = v->denoiser_width;
     o.save_seconds = v->save_minutes * 60;
     o.condition_noise = v->condition_noise;
