@@ -10,7 +10,8 @@
 
 /* In this order: a capture with a transforms.json beside a COLMAP model is read by its transforms.json. Further kinds
  * (CO3D, BOP, shards) are a file and a line each. */
-static const plx_reader *const readers[] = {&plx_transforms_reader, &plx_srn_reader, &plx_zero123_reader};
+static const plx_reader *const readers[] = {&plx_transforms_reader, &plx_srn_reader, &plx_nmr_reader,
+                                            &plx_zero123_reader, &plx_colmap_reader};
 enum { READERS = sizeof readers / sizeof *readers };
 
 #define DEPTH_MAX 3 /* folders between the data set's and an object's: chairs_train/chairs_2.0_train/OBJECT */

@@ -10,14 +10,15 @@
 typedef struct plx_dataset plx_dataset;
 
 /* A folder in one of the field's layouts, recognised by what it holds: SRN ({object}/rgb, pose, intrinsics.txt),
- * transforms.json (NeRF-synthetic, nerfstudio, instant-ngp), zero123 (pictures beside .npy poses). The folder is an object,
- * or holds objects, or splits or classes of objects; a transforms.json may be named itself. No file that a data set names
+ * transforms.json (NeRF-synthetic, nerfstudio, instant-ngp), NMR (image, mask, cameras.npz), zero123 (pictures beside .npy
+ * poses), COLMAP text models (images, sparse/0). The folder is an object, or holds objects, or splits or classes of objects; a transforms.json may be named itself. No file that a data set names
  * may lie outside the object's folder, links followed. */
 int plx_dataset_open(plx_dataset **out, const char *path);
 void plx_dataset_free(plx_dataset *dataset);
 
-const char *plx_dataset_kind(const plx_dataset *dataset); /* "srn", "transforms", "zero123" */
-int plx_dataset_count(const plx_dataset *dataset);        /* objects */
+const char *
+plx_dataset_kind(const plx_dataset *dataset);      /* "srn", "transforms", "nmr", "zero123", "colmap" */
+int plx_dataset_count(const plx_dataset *dataset); /* objects */
 const char *plx_dataset_name(const plx_dataset *dataset, int object);
 int plx_dataset_find(const plx_dataset *dataset, const char *name); /* the object's number, or -1 */
 int plx_dataset_view_count(const plx_dataset *dataset, int object);

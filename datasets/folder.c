@@ -86,6 +86,13 @@ bool plx_is_file(const char *path) {
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
+bool plx_folder_holds(const char *folder, const char *name, bool (*kind)(const char *path)) {
+    char *path = plx_path_join(folder, name);
+    bool found = path && kind(path);
+    free(path);
+    return found;
+}
+
 int plx_names_list(plx_names **out, const char *folder, bool (*wanted)(const char *name)) {
     *out = calloc(1, sizeof **out);
     if (!*out) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);

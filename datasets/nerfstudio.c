@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "datasets/lens.h"
 #include "datasets/reader.h"
 #include "nerf/core/error.h"
 #include "nerf/core/file.h"
@@ -17,6 +18,7 @@
 /* Intrinsics as a file or frame gives them; NaN = not given. */
 typedef struct intrinsics {
     double fx, fy, cx, cy, width, height, angle_x, angle_y;
+    plx_lens lens; /* 0 = not given */
 } intrinsics;
 
 typedef struct frame {
@@ -79,16 +81,14 @@ static int read_lens(intrinsics *lens, const json_t *object) {
         lens->angle_y = isnan(y_fov) ? NAN : y_fov * M_PI / 180;
         lens->fx = lens->fy = NAN;
     }
-    static const char *const distortion[] = {"k1", "k2", "k3", "k4", "p1", "p2"};
-    for (size_t i = 0; i < sizeof distortion / sizeof *distortion; i++) {
-        double value;
-        if (!get_number(&value, object, distortion[i], 0))
-            return plx_fail(PLX_ERROR_INPUT, "%s is not a number", distortion[i]);
-        if (value != 0)
-            return plx_fail(PLX_ERROR_SUPPORT,
-                            "lens distortion (%s = %g) is not read: undistort the pictures first",
-                            distortion[i], value);
-    }
+    double k4;
+    plx_lens *bend = &lens->lens;
+    if (!get_number(&bend->k1, object, "k1", bend->k1) || !get_number(&bend->k2, object, "k2", bend->k2) ||
+        !get_number(&bend->k3, object, "k3", bend->k3) || !get_number(&bend->p1, object, "p1", bend->p1) ||
+        !get_number(&bend->p2, object, "p2", bend->p2) || !get_number(&k4, object, "k4", 0))
+        return plx_fail(PLX_ERROR_INPUT, "a lens parameter (k1 to k4, p1, p2) is not a number");
+    if (k4 != 0 || json_is_true(json_object_get(object, "is_fisheye")))
+        return plx_fail(PLX_ERROR_SUPPORT, "a fisheye lens (k4, is_fisheye) is not read");
     const json_t *model = json_object_get(object, "camera_model");
     static const char *const models[] = {"PINHOLE", "SIMPLE_PINHOLE", "OPENCV", "SIMPLE_RADIAL", "RADIAL"};
     if (!model) return PLX_OK;
@@ -165,7 +165,14 @@ static int read_frames(frames *out, const json_t *root, const char *folder) {
     size_t count = json_array_size(list);
     if (!json_is_array(list) || count == 0) return plx_fail(PLX_ERROR_INPUT, "holds no frames");
     if (count > FRAMES_MAX) return plx_fail(PLX_ERROR_INPUT, "%zu frames, more than %d", count, FRAMES_MAX);
-    intrinsics common = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    intrinsics common = {.fx = NAN,
+                         .fy = NAN,
+                         .cx = NAN,
+                         .cy = NAN,
+                         .width = NAN,
+                         .height = NAN,
+                         .angle_x = NAN,
+                         .angle_y = NAN};
     int status = read_lens(&common, root);
     if (status) return status;
     out->frames = calloc(count, sizeof *out->frames);
@@ -278,9 +285,9 @@ static int make_camera(plx_camera *out, const frame *of, int width, int height) 
     double fx = !isnan(l.fx) ? l.fx : 0.5 * w / tan(0.5 * l.angle_x);
     double fy = !isnan(l.fy) ? l.fy : isnan(l.fx) && !isnan(l.angle_y) ? 0.5 * h / tan(0.5 * l.angle_y) : fx;
     if (!(w >= 1 && w <= 1e6 && h >= 1 && h <= 1e6))
-        return plx_fail(PLX_ERROR_INPUT, "%s: pictures of %g x %g pixels", of->picture, w, h);
+        return plx_fail(PLX_ERROR_INPUT, "pictures of %g x %g pixels", w, h);
     if (!(fx > 0 && fx < 1e7 && fy > 0 && fy < 1e7))
-        return plx_fail(PLX_ERROR_INPUT, "%s: no focal length (fl_x, x_fov or camera_angle_x)", of->picture);
+        return plx_fail(PLX_ERROR_INPUT, "no focal length (fl_x, x_fov or camera_angle_x)");
     double sx = width / w, sy = height / h;
     *out = (plx_camera){.fx = (float)(fx * sx),
                         .fy = (float)(fy * sy),
@@ -289,15 +296,16 @@ static int make_camera(plx_camera *out, const frame *of, int width, int height) 
                         .width = width,
                         .height = height};
     if (plx_pose_set(out, of->c2w))
-        return plx_fail(PLX_ERROR_INPUT, "%s: its transform_matrix is not a rotation and a position",
-                        of->picture);
+        return plx_fail(PLX_ERROR_INPUT, "transform_matrix is not a rotation and a position");
     return PLX_OK;
 }
 
-/* Millimetres along the viewing axis, 0 = unknown -> distance along the unit ray, world units. */
-static int load_depth(plx_view *view, const plx_source *source, const char *name, double scale) {
+/* Millimetres along the viewing axis, 0 = unknown -> distance along the unit ray, world units. `taken` is the camera of
+ * the file, with the lens; the view's own has none. */
+static int load_depth(plx_view *view, const plx_source *source, const frame *of, const plx_camera *taken,
+                      double scale) {
     plx_image file;
-    int status = plx_picture_beside(&file, view, source, name);
+    int status = plx_picture_beside(&file, view, source, of->depth);
     if (!status) status = plx_image_create(&view->depth, file.height, file.width, 2);
     if (status) {
         plx_image_free(&file);
@@ -306,23 +314,43 @@ static int load_depth(plx_view *view, const plx_source *source, const char *name
     const plx_camera *c = &view->camera;
     for (int row = 0; row < file.height; row++)
         for (int column = 0; column < file.width; column++) {
-            size_t i = (size_t)row * (size_t)file.width + (size_t)column;
+            size_t i = (size_t)row * (size_t)file.width + (size_t)column, from = i;
+            if (plx_lens_bends(&of->lens.lens)) { /* the nearest: depths of two surfaces have no mean */
+                double at[2];
+                plx_lens_source(&of->lens.lens, c, taken, row, column, at);
+                from = (size_t)fmin(at[1], file.height - 1) * (size_t)file.width +
+                       (size_t)fmin(at[0], file.width - 1);
+            }
             double x = (column + 0.5 - (double)c->cx) / (double)c->fx,
                    y = (row + 0.5 - (double)c->cy) / (double)c->fy;
-            double z = (double)file.data[(size_t)file.channels * i] * 65535 / 1000 * scale;
+            double z = (double)file.data[(size_t)file.channels * from] * 65535 / 1000 * scale;
             view->depth.data[2 * i] = view->depth.data[2 * i + 1] = (float)(z * sqrt(1 + x * x + y * y));
         }
     plx_image_free(&file);
     return PLX_OK;
 }
 
+/* The camera, and the picture as that camera would take it without the lens. */
+static int straighten(plx_view *view, plx_camera *taken, const frame *of) {
+    const plx_lens *lens = &of->lens.lens;
+    int status = make_camera(taken, of, view->colour.width, view->colour.height);
+    view->camera = *taken;
+    if (status || !plx_lens_bends(lens)) return status;
+    status = plx_lens_pinhole(&view->camera, taken, lens);
+    return status ? status : plx_lens_straighten(&view->colour, lens, &view->camera, taken);
+}
+
 static int read_view(const plx_source *source, int index, plx_view *view, plx_views *views) {
     const frames *all = source->own;
     const frame *of = &all->frames[index];
+    plx_camera taken;
     int status = plx_view_picture(view, views, source, of->picture);
-    if (!status) status = make_camera(&view->camera, of, view->colour.width, view->colour.height);
     if (!status && of->mask) status = plx_view_mask(view, views, source, of->mask);
-    if (!status && of->depth) status = load_depth(view, source, of->depth, all->depth_scale);
+    if (!status && (status = straighten(view, &taken, of)) < 0) {
+        plx_fail_in(status, of->picture);
+        plx_fail_in(status, source->path);
+    }
+    if (!status && of->depth) status = load_depth(view, source, of, &taken, all->depth_scale);
     views->near = all->near;
     views->far = all->far;
     return status;

@@ -16,6 +16,7 @@ typedef struct plx_npy {
 
 int plx_npy_parse(plx_npy *out, const void *data, size_t size); /* the error names no file */
 int plx_npy_load(plx_npy *out, const char *path);
+int plx_npz_load(plx_npy *out, const char *path, const char *name); /* the array `name` (without .npy) */
 void plx_npy_free(plx_npy *array);
 
 #endif

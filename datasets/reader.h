@@ -26,7 +26,8 @@ typedef struct plx_reader {
     void (*close)(void *own); /* NULL is fine */
 } plx_reader;
 
-extern const plx_reader plx_transforms_reader, plx_srn_reader, plx_zero123_reader;
+extern const plx_reader plx_transforms_reader, plx_srn_reader, plx_nmr_reader, plx_zero123_reader,
+    plx_colmap_reader;
 
 struct plx_dataset {
     const plx_reader *reader;
@@ -57,6 +58,8 @@ char *plx_path_join(const char *folder, const char *name); /* malloc'ed; NULL wh
 
 bool plx_is_folder(const char *path);
 bool plx_is_file(const char *path);
+bool plx_folder_holds(const char *folder, const char *name,
+                      bool (*kind)(const char *path)); /* kind: one of the two */
 
 /* Some of the names in a folder, sorted: what SRN-like readers keep of an object. */
 typedef struct plx_names {

@@ -10,16 +10,9 @@
 
 #define TEXT_MAX 65536 /* bytes of a pose or intrinsics file */
 
-static bool holds(const char *folder, const char *name, bool (*kind)(const char *path)) {
-    char *path = plx_path_join(folder, name);
-    bool found = path && kind(path);
-    free(path);
-    return found;
-}
-
 static bool probe(const char *path) {
-    return holds(path, "rgb", plx_is_folder) && holds(path, "pose", plx_is_folder) &&
-           holds(path, "intrinsics.txt", plx_is_file);
+    return plx_folder_holds(path, "rgb", plx_is_folder) && plx_folder_holds(path, "pose", plx_is_folder) &&
+           plx_folder_holds(path, "intrinsics.txt", plx_is_file);
 }
 
 static int open_object(plx_dataset *dataset, const char *path, const char *name) {
@@ -90,7 +83,7 @@ static int read_pose(plx_camera *camera, const char *path) {
 }
 
 static int load_geometry(plx_view *view, const plx_source *source, const char *name) {
-    if (!holds(source->folder, name, plx_is_file)) return PLX_OK;
+    if (!plx_folder_holds(source->folder, name, plx_is_file)) return PLX_OK;
     char *path;
     int status = plx_source_file(&path, source, name);
     if (!status) status = plx_geometry_load(view, path);

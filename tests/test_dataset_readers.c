@@ -458,8 +458,10 @@ TEST(transforms, bad_input) {
     static const struct {
         const char *head, *file, *extra, *word;
     } cases[] = {
-        {"\"fl_x\": 30, \"k1\": 0.1,", "a.png", "", "k1"},
-        {"\"fl_x\": 30,", "a.png", ", \"p2\": -1e-3", "p2"},
+        {"\"fl_x\": 30, \"k1\": -30,", "a.png", "", "k1 -30"},
+        {"\"fl_x\": 30,", "a.png", ", \"p2\": \"x\"", "lens parameter"},
+        {"\"fl_x\": 30, \"k4\": 0.1,", "a.png", "", "fisheye"},
+        {"\"fl_x\": 30, \"is_fisheye\": true,", "a.png", "", "fisheye"},
         {"\"fl_x\": 30, \"camera_model\": \"OPENCV_FISHEYE\",", "a.png", "", "OPENCV_FISHEYE"},
         {"\"fl_x\": 30,", "../transforms-bad/a.png", "", "leaves"},
         {"\"fl_x\": 30,", "x/../../a.png", "", "leaves"},
