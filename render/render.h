@@ -120,18 +120,58 @@ const char *plx_video_fallback(const plx_video *video); /* NULL, or the line to 
 
 /* ---- camera paths -------------------------------------------------------------------------------------- */
 
+typedef struct plx_keyframe {
+    float c2w[12];
+    float fov;  /* vertical, radians */
+    float time; /* seconds from the start, ascending from 0; NAN in all: constant speed */
+} plx_keyframe;
+
+typedef struct plx_keyframes {
+    int count;
+    plx_keyframe *keyframes; /* owned */
+    bool closed;             /* the last is followed by the first */
+    double seconds;          /* of the whole */
+} plx_keyframes;
+
 typedef struct plx_path {
     int count;
     plx_camera *cameras; /* owned */
     double fps;
+    bool closed;             /* a loop: the frame after the last is the first */
+    int columns;             /* of a grid of stills, which come row by row; 0: a motion */
+    plx_keyframes keyframes; /* that it was made from; none for the others */
 } plx_path;
 
-/* kind: "orbit" (one turn at the given elevation, closed) or "spiral" (one turn, elevation -10 to 50 degrees
- * and back). Angles in radians. */
-int plx_path_make(plx_path *out, const char *kind, int frames, float elevation, float distance, float fov,
-                  int width, int height);
-/* nerfstudio's camera_path.json (formats.md); width or height 0 takes the file's render size. */
-int plx_path_load(plx_path *out, const char *file, int width, int height);
+typedef struct plx_path_options {
+    const char *
+        kind; /* "orbit": one turn at `elevation`, closed. "turntable": one turn in which the camera rises from
+                             * `low` to `high` and comes back, closed. "spiral": from `low` to `high` in `turns` turns. "grid":
+                             * stills in rows from `high` down to `low`, `columns` around the object. Default "orbit" */
+    int frames;             /* default 48; of a grid: rows * columns, not read */
+    int rows, columns;      /* of a grid. Defaults 3, 8 */
+    float elevation;        /* radians; default 20 degrees */
+    float low, high, turns; /* radians; defaults -10 and 50 degrees, 3 */
+    float distance, fov;    /* defaults PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV */
+    int width, height;      /* default 256 */
+    double fps;             /* default 24 */
+} plx_path_options;
+
+plx_path_options plx_path_options_default(void);
+
+/* Cameras that look at the origin; frames are equally far apart along the path, across the loop's seam too. */
+int plx_path_make(plx_path *out, const plx_path_options *options);
+
+/* Frames through keyframes: position and zoom by centripetal Catmull-Rom, rotation by squad. Without times at a constant
+ * speed: that of the position, or where it is more, half of what turns and zooms move at the keyframes' distance. With
+ * times through each keyframe at its time, without a jerk. The keyframes are taken (freed with the path, or at once on error).
+ */
+int plx_path_through(plx_path *out, plx_keyframes *keyframes, int frames, double fps, int width, int height);
+
+/* nerfstudio's camera_path.json (formats.md): its frames as they are; a file without frames is interpolated from its
+ * keyframes, which may also be written by hand (README). frames, width or height 0 takes the file's. */
+int plx_path_load(plx_path *out, const char *file, int frames, int width, int height);
+/* As camera_path.json, with keyframes: the path's own, or 12 of its frames. Principal points must be the centre. */
+int plx_path_save(const char *file, const plx_path *path);
 void plx_path_free(plx_path *path);
 
 #endif

@@ -112,8 +112,11 @@ static int draw(plx_field *field, const plx_camera *camera, plx_image *out) {
 
 static plx_path orbit(const job *j, int frames, int *status) {
     plx_path path = {0};
-    *status = plx_path_make(&path, "orbit", frames, plx_camera_elevation(&j->input.camera),
-                            PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, j->values->size, j->values->size);
+    plx_path_options o = plx_path_options_default();
+    o.frames = frames;
+    o.elevation = plx_camera_elevation(&j->input.camera);
+    o.width = o.height = j->values->size;
+    *status = plx_path_make(&path, &o);
     return path;
 }
 

@@ -169,13 +169,16 @@ static int make_path(plx_path *out, const render_values *v, const plx_field *fie
     int width = v->size[0], height = v->size[1];
     size_t length = strlen(v->path);
     if (length > 5 && !strcasecmp(v->path + length - 5, ".json"))
-        return plx_path_load(out, v->path, width, height);
-    float elevation = 20 * degree, distance = v->distance;
-    if (plx_field_input_camera(field, &input)) elevation = plx_camera_elevation(&input);
-    if (!isnan(v->elevation)) elevation = v->elevation * degree;
-    if (isnan(distance)) distance = plx_field_radius(field) * PLX_DEFAULT_DISTANCE / PLX_SCENE_RADIUS;
-    return plx_path_make(out, v->path, v->frames, elevation, distance, v->fov * degree, width ? width : 256,
-                         height ? height : 256);
+        return plx_path_load(out, v->path, 0, width, height);
+    plx_path_options o = plx_path_options_default();
+    o.kind = v->path;
+    o.frames = v->frames;
+    if (plx_field_input_camera(field, &input)) o.elevation = plx_camera_elevation(&input);
+    if (!isnan(v->elevation)) o.elevation = v->elevation * degree;
+    o.distance = isnan(v->distance) ? plx_field_radius(field) * PLX_DEFAULT_DISTANCE / PLX_SCENE_RADIUS : v->distance;
+    o.fov = v->fov * degree;
+    if (width) o.width = width, o.height = height;
+    return plx_path_make(out, &o);
 }
 
 static int draw_frames(plx_field *field, const plx_path *path, const render_values *v, sink *s) {
