@@ -33,6 +33,9 @@ int plx_dataset_load(const plx_dataset *dataset, int object, const int *indices,
  * geometry/%06d.exr where the views have depth). */
 int plx_srn_save(const char *directory, const plx_views *views);
 
+/* transforms.json of pictures FOLDER/00000.png... (folder "": beside it), one a camera. */
+int plx_transforms_save(const char *file, const char *folder, int count, const plx_camera *cameras);
+
 /* ---- the default object set ---------------------------------------------------------------------------- */
 
 enum plx_split { PLX_TRAIN, PLX_VALIDATION, PLX_TEST };

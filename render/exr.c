@@ -158,7 +158,25 @@ static exr_result_t write_block(exr_context_t file, int row, int count, const pl
     return result;
 }
 
-static exr_result_t write_file(exr_context_t file, int count, const plx_exr_channel *channels) {
+/* OpenEXR's matrices take row vectors: the transpose of ours. */
+static exr_result_t write_camera(exr_context_t file, int part, const plx_camera *c) {
+    float w2c[12], fx = c->fx, fy = c->fy;
+    exr_attr_m44f_t matrix = {.m = {[15] = 1}};
+    plx_camera_w2c(c, w2c);
+    for (int i = 0; i < 12; i++) matrix.m[i % 4 * 4 + i / 4] = w2c[i];
+    exr_attr_v2f_t focal = {.x = fx, .y = fy}, point = {.x = c->cx, .y = c->cy};
+    exr_attr_v2f_t centre = {.x = (0.5f * (float)c->width - c->cx) / fx,
+                             .y = (c->cy - 0.5f * (float)c->height) / fy};
+    exr_result_t result = exr_attr_set_m44f(file, part, "worldToCamera", &matrix);
+    if (result == EXR_ERR_SUCCESS) result = exr_attr_set_v2f(file, part, "focalLength", &focal);
+    if (result == EXR_ERR_SUCCESS) result = exr_attr_set_v2f(file, part, "principalPoint", &point);
+    if (result == EXR_ERR_SUCCESS) result = exr_set_screen_window_center(file, part, &centre);
+    if (result == EXR_ERR_SUCCESS) result = exr_set_screen_window_width(file, part, (float)c->width / fx);
+    return result == EXR_ERR_SUCCESS ? exr_set_pixel_aspect_ratio(file, part, fx / fy) : result;
+}
+
+static exr_result_t write_file(exr_context_t file, int count, const plx_exr_channel *channels,
+                               const plx_camera *camera) {
     int part, height = channels[0].image->height, width = channels[0].image->width, rows = 0;
     exr_result_t result = exr_add_part(file, "main", EXR_STORAGE_SCANLINE, &part);
     if (result == EXR_ERR_SUCCESS)
@@ -167,6 +185,7 @@ static exr_result_t write_file(exr_context_t file, int count, const plx_exr_chan
         result =
             exr_add_channel(file, part, channels[i].name, channels[i].half ? EXR_PIXEL_HALF : EXR_PIXEL_FLOAT,
                             EXR_PERCEPTUALLY_LOGARITHMIC, 1, 1);
+    if (result == EXR_ERR_SUCCESS && camera) result = write_camera(file, part, camera);
     if (result == EXR_ERR_SUCCESS) result = exr_write_header(file);
     if (result == EXR_ERR_SUCCESS) result = exr_get_scanlines_per_chunk(file, part, &rows);
     planes block = {0};
@@ -189,7 +208,7 @@ static void check_channels(int count, const plx_exr_channel *channels) {
     }
 }
 
-int plx_exr_save(const char *path, int count, const plx_exr_channel *channels) {
+int plx_exr_save(const char *path, int count, const plx_exr_channel *channels, const plx_camera *camera) {
     check_channels(count, channels);
     plx_writer writer;
     int status = plx_writer_open(&writer, path);
@@ -198,7 +217,7 @@ int plx_exr_save(const char *path, int count, const plx_exr_channel *channels) {
     exr_context_t file = NULL;
     exr_context_initializer_t init = initializer(&s, false);
     exr_result_t result = exr_start_write(&file, path, EXR_WRITE_FILE_DIRECTLY, &init);
-    if (result == EXR_ERR_SUCCESS) result = write_file(file, count, channels);
+    if (result == EXR_ERR_SUCCESS) result = write_file(file, count, channels, camera);
     exr_result_t finished = file ? exr_finish(&file) : EXR_ERR_SUCCESS; /* writes the table of chunks */
     if (result == EXR_ERR_SUCCESS) result = finished;
     if (result == EXR_ERR_SUCCESS) return plx_writer_commit(&writer);

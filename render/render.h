@@ -90,28 +90,35 @@ int plx_image_load(plx_image *out, const char *path);
 /* 8-bit PNG, C = 1, 3 or 4; values clamped to [0,1] and rounded. Atomic. */
 int plx_png_save(const char *path, const plx_image *image);
 
-/* Multi-channel EXR, one float plane a channel: names such as "R", "A", "Z", "N.X". Linear, premultiplied. */
+/* Multi-channel EXR, one plane a channel: names such as "R", "A", "Z", "N.X". Linear, premultiplied. */
 typedef struct plx_exr_channel {
     char name[32];
     plx_image *image; /* which image and which of its channels holds the plane */
     int channel;
     bool half; /* written as 16 bits */
 } plx_exr_channel;
-int plx_exr_save(const char *path, int count, const plx_exr_channel *channels);
+/* The camera, or NULL, goes into the header: worldToCamera (OpenEXR's: rows are multiplied from the left; x right, y up,
+ * looking down -z), screenWindowWidth and screenWindowCenter (the picture's at distance 1), and in pixels the
+ * vectors focalLength (fx, fy) and principalPoint (cx, cy; pixel centres at +0.5). */
+int plx_exr_save(const char *path, int count, const plx_exr_channel *channels, const plx_camera *camera);
 /* Reads the named channels into one (H,W,count) image; a channel the file lacks is an error. */
 int plx_exr_load(plx_image *out, const char *path, int count, const char *const *names);
 
 /* Depth and normals of a view as one EXR (Z, Z.last, N.X N.Y N.Z), and back. */
 int plx_geometry_save(const char *path, const plx_view *view);
 int plx_geometry_load(plx_view *view, const char *path);
+/* What a view shows, with its camera: R G B A (half, linear, premultiplied), and of what it has, Z (float, distance along the
+ * ray, 0 = none) and N.X N.Y N.Z (half, world). */
+int plx_view_save(const char *path, const plx_view *view);
 
 /* ---- video --------------------------------------------------------------------------------------------- */
 
 typedef struct plx_video plx_video;
 
-/* PATH.mp4 through the program `ffmpeg` (H.264 yuv420p, crf 17, bt709, faststart); frames of odd size are
- * padded by repeating the edge. When ffmpeg is absent: numbered PNGs in the folder PATH without its ending,
- * and plx_video_fallback says so. */
+/* By the program `ffmpeg`. PATH.mp4: H.264 yuv420p, crf 17, bt709, faststart; frames of odd size are padded by repeating
+ * the edge. PATH.gif: a loop, 256 colours, at the nearest rate whose frames last whole hundredths of a second. When ffmpeg is
+ * absent: numbered PNGs in the folder PATH without its ending, and plx_video_fallback says so. */
+bool plx_video_is_name(const char *path); /* ends in .mp4 or .gif */
 int plx_video_open(plx_video **out, const char *path, int width, int height, double fps);
 int plx_video_add(plx_video *video, const plx_image *frame); /* (H,W,3) encoded */
 int plx_video_close(plx_video *video);  /* finishes atomically and frees; on error nothing is left */

@@ -23,9 +23,10 @@ extern char **environ;
 struct plx_video {
     char *path;
     int width, height;               /* of the frames that come in */
-    int padded_width, padded_height; /* even: yuv420p halves both */
-    int frames, status;              /* status: of the first failure */
-    uint8_t *bytes;                  /* (padded_height, padded_width, 3) */
+    int padded_width, padded_height; /* of an MP4 even: yuv420p halves both */
+    bool gif;
+    int frames, status; /* status: of the first failure */
+    uint8_t *bytes;     /* (padded_height, padded_width, 3) */
     /* ffmpeg */
     plx_writer writer; /* the file beside, which ffmpeg fills */
     pid_t process;     /* 0 = none */
@@ -38,21 +39,65 @@ struct plx_video {
 
 /* ---- ffmpeg ---- */
 
+/* Studio range, BT.709. */
+static const char *const mp4_arguments[] = {
+    "-vf",
+    "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p",
+    "-c:v",
+    "libx264",
+    "-crf",
+    "17",
+    "-preset",
+    "medium",
+    "-colorspace",
+    "bt709",
+    "-color_primaries",
+    "bt709",
+    "-color_trc",
+    "bt709",
+    "-color_range",
+    "tv",
+    "-movflags",
+    "+faststart",
+    "-f",
+    "mp4",
+    NULL};
+
+/* One palette for all frames, dots that stay where they are, played for ever. */
+static const char *const gif_arguments[] = {
+    "-vf",   "split[a][b];[a]palettegen=max_colors=256[p];[b][p]paletteuse=dither=bayer:bayer_scale=4",
+    "-loop", "0",
+    "-f",    "gif",
+    NULL};
+
+/* A GIF counts in hundredths of a second, and players slow down what is shorter than 2 of them: the nearest rate that keeps
+ * all frames equally long. */
+static double gif_rate(double fps) {
+    return 100 / fmin(fmax(round(100 / fps), 2), 65535);
+}
+
 static int spawn_ffmpeg(plx_video *video, double fps, int input) {
     char size[32], rate[32], *output = NULL;
     snprintf(size, sizeof size, "%dx%d", video->padded_width, video->padded_height);
-    snprintf(rate, sizeof rate, "%.6f", fps);
+    if (video->gif)
+        snprintf(rate, sizeof rate, "100/%.0f", 100 / gif_rate(fps));
+    else
+        snprintf(rate, sizeof rate, "%.6f", fps);
     if (asprintf(&output, "file:%s", video->writer.beside) < 0) return ENOMEM;
-    const char *arguments[] = {
-        "ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y",
-        "-xerror", /* without it a disk that fills at the end is exit status 0 */
-        /* in: what plx_video_add sends */
-        "-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", size, "-framerate", rate, "-i", "pipe:0",
-        /* out: H.264, studio range, BT.709 */
-        "-vf", "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p",
-        "-c:v", "libx264", "-crf", "17", "-preset", "medium", "-colorspace", "bt709", "-color_primaries",
-        "bt709", "-color_trc", "bt709", "-color_range", "tv", "-movflags", "+faststart", "-fflags",
-        "+bitexact", "-f", "mp4", output, NULL};
+    const char
+        *const
+            in[] = {"ffmpeg",      "-nostdin", "-hide_banner",  "-loglevel",
+                    "error",       "-y",       "-xerror", /* without it a disk that fills at the end is exit status 0 */
+                    "-f",          "rawvideo", "-pixel_format", "rgb24",
+                    "-video_size", size,       "-framerate",    rate,
+                    "-i",          "pipe:0",   "-fflags",       "+bitexact",
+                    NULL};
+    const char *arguments[64], *const *out = video->gif ? gif_arguments : mp4_arguments;
+    int n = 0;
+    for (int i = 0; in[i]; i++) arguments[n++] = in[i];
+    for (int i = 0; out[i]; i++) arguments[n++] = out[i];
+    arguments[n++] = output;
+    arguments[n] = NULL;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_init(&actions);
@@ -187,10 +232,18 @@ static void release(plx_video *video) {
     free(video);
 }
 
-static int check_arguments(const char *path, int width, int height, double fps) {
+static bool ends_in(const char *path, const char *ending) {
     const char *dot = strrchr(path, '.');
-    if (!dot || strchr(dot, '/') || strcasecmp(dot, ".mp4") != 0 || dot == path || dot[-1] == '/')
-        return plx_fail(PLX_ERROR_SUPPORT, "%s: a video's name ends in .mp4", path);
+    return dot && dot != path && dot[-1] != '/' && !strcasecmp(dot, ending);
+}
+
+bool plx_video_is_name(const char *path) {
+    return ends_in(path, ".mp4") || ends_in(path, ".gif");
+}
+
+static int check_arguments(const char *path, int width, int height, double fps) {
+    if (!plx_video_is_name(path))
+        return plx_fail(PLX_ERROR_SUPPORT, "%s: a video's name ends in .mp4 or .gif", path);
     if (width < 1 || height < 1 || width > PLX_IMAGE_MAX_SIDE || height > PLX_IMAGE_MAX_SIDE)
         return plx_fail(PLX_ERROR_INPUT, "%s: a video of %dx%d pixels", path, width, height);
     if (!(fps >= 0.01 && fps <= 1000))
@@ -204,11 +257,13 @@ int plx_video_open(plx_video **out, const char *path, int width, int height, dou
     if (status < 0) return status;
     plx_video *video = calloc(1, sizeof *video);
     if (!video) return plx_fail(PLX_ERROR_MEMORY, "%s: no memory", path);
+    bool gif = ends_in(path, ".gif");
     *video = (plx_video){.path = strdup(path),
                          .width = width,
                          .height = height,
-                         .padded_width = width + width % 2,
-                         .padded_height = height + height % 2,
+                         .padded_width = width + (gif ? 0 : width % 2),
+                         .padded_height = height + (gif ? 0 : height % 2),
+                         .gif = gif,
                          .input = -1};
     video->bytes = malloc((size_t)video->padded_width * video->padded_height * 3);
     if (!video->path || !video->bytes)

@@ -142,7 +142,7 @@ TEST(image_file, bad_pictures_say_so_in_one_line) {
 static int save_exr(const char *name, plx_image *image, bool half) {
     plx_exr_channel channels[4] = {
         {"R", image, 0, half}, {"G", image, 1, half}, {"B", image, 2, half}, {"Z", image, 3, false}};
-    return plx_exr_save(at(name), 4, channels);
+    return plx_exr_save(at(name), 4, channels, NULL);
 }
 
 TEST(image_file, exr_round_trip) {
@@ -180,7 +180,7 @@ TEST(image_file, exr_of_halves_in_any_order) {
             channels[i] = (plx_exr_channel){.image = &image, .channel = i, .half = true};
             strcpy(channels[i].name, names[i]);
         }
-        REQUIRE(plx_exr_save(at("half.exr"), count, channels) == PLX_OK, "%s", plx_error());
+        REQUIRE(plx_exr_save(at("half.exr"), count, channels, NULL) == PLX_OK, "%s", plx_error());
         REQUIRE(plx_exr_load(&back, at("half.exr"), count, names) == PLX_OK, "%s", plx_error());
         int wrong = 0;
         for (int i = 0; i < 17 * 9; i++)

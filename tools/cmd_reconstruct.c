@@ -1,13 +1,10 @@
 /* parallax reconstruct: one picture in; a radiance field, novel views and an orbit video out. */
+#include "tools/frames.h"
 #include "tools/output.h"
-#include "tools/parallax.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct reconstruct_values {
@@ -102,67 +99,19 @@ static int refine(job *j) {
     return plx_field_refine(j->field, j->model, &j->input, j->elevation_known, &o, plx_show_progress, NULL);
 }
 
-static int draw(plx_field *field, const plx_camera *camera, plx_image *out) {
-    plx_render_options o = plx_render_options_default();
-    plx_view view = {.camera = *camera};
-    int status = plx_field_render(field, &view, &o);
-    *out = view.colour;
-    return status;
-}
-
-static plx_path orbit(const job *j, int frames, int *status) {
-    plx_path path = {0};
+/* An orbit at the input's elevation, as views/ or as orbit.mp4. */
+static int write_orbit(job *j, int count, const char *folder, const char *name) {
+    char output[PATH_SIZE];
     plx_path_options o = plx_path_options_default();
-    o.frames = frames;
+    plx_path path = {0};
+    o.frames = count;
     o.elevation = plx_camera_elevation(&j->input.camera);
     o.width = o.height = j->values->size;
-    *status = plx_path_make(&path, &o);
-    return path;
-}
-
-static int write_views(const job *j, const char *folder) {
-    char views[PATH_SIZE], file[PATH_SIZE], name[32];
-    int status = plx_output_join(views, folder, "views");
-    if (!status) status = plx_make_directories(views);
-    plx_path path = {0};
-    if (!status) path = orbit(j, j->values->views, &status);
-    for (int i = 0; i < path.count && !status; i++) {
-        plx_image image = {0};
-        snprintf(name, sizeof name, "%05d.png", i);
-        status = draw(j->field, &path.cameras[i], &image);
-        if (!status) status = plx_output_join(file, views, name);
-        if (!status) status = plx_png_save(file, &image);
-        plx_image_free(&image);
-        if (!status && plx_progress_report(plx_show_progress, NULL, "views", i + 1, path.count, NULL))
-            status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
-    }
-    plx_path_free(&path);
-    return status;
-}
-
-static int write_video(job *j, const char *folder) {
-    char file[PATH_SIZE];
-    int status = plx_output_join(file, folder, "orbit.mp4");
-    plx_path path = {0};
-    plx_video *video = NULL;
-    if (!status) path = orbit(j, j->values->frames, &status);
-    if (!status) status = plx_video_open(&video, file, j->values->size, j->values->size, path.fps);
-    if (!status && plx_video_fallback(video))
-        snprintf(j->note, sizeof j->note, "%s", plx_video_fallback(video));
-    for (int i = 0; i < path.count && !status; i++) {
-        plx_image image = {0}, flat = {0};
-        status = draw(j->field, &path.cameras[i], &image);
-        if (!status) status = plx_image_over(&flat, &image, 1);
-        if (!status) status = plx_video_add(video, &flat);
-        plx_image_free(&image);
-        plx_image_free(&flat);
-        if (!status && plx_progress_report(plx_show_progress, NULL, "video", i + 1, path.count, NULL))
-            status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
-    }
-    if (status)
-        plx_video_abort(video);
-    else
-        status = plx_video_close(video);
+    int status = plx_output_join(output, folder, name);
+    if (!status) status = plx_path_make(&path, &o);
+    plx_frames frames = plx_frames_default(j->field, &path);
+    frames.stage = name;
+    if (!status) status = plx_frames_write(&frames, output, j->note);
     plx_path_free(&path);
     return status;
 }
@@ -209,9 +158,9 @@ static int reconstruct_one(job *j, const char *folder) {
     if (!status) status = plx_png_save(file, &j->input.colour);
     if (!status) status = plx_output_join(file, out.temporary, "scene.safetensors");
     if (!status) status = plx_field_save(j->field, file, true);
-    if (!status) status = write_views(j, out.temporary);
+    if (!status) status = write_orbit(j, j->values->views, out.temporary, "views");
     stage_done(j, "views");
-    if (!status) status = write_video(j, out.temporary);
+    if (!status) status = write_orbit(j, j->values->frames, out.temporary, "orbit.mp4");
     stage_done(j, "video");
     if (!status) status = write_record(j, out.temporary);
     if (!status) status = plx_output_commit(&out);

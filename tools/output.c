@@ -39,6 +39,25 @@ int plx_output_open(plx_output *o, const char *folder) {
     return plx_fail(PLX_ERROR_IO, "%s: cannot be written: %s", folder, strerror(why));
 }
 
+int plx_output_continue(plx_output *o, const char *folder, const char *temporary) {
+    struct stat info;
+    *o = (plx_output){.made = folder && stat(folder, &info) != 0};
+    int status = folder ? plx_make_directories(folder) : PLX_OK;
+    if (status) return status;
+    snprintf(o->folder, PLX_OUTPUT_PATH, "%s", folder ? folder : "");
+    snprintf(o->temporary, PLX_OUTPUT_PATH, "%s", temporary);
+    if (!mkdir(temporary, 0777) || errno == EEXIST) return PLX_OK;
+    int why = errno;
+    if (o->made) rmdir(folder);
+    o->temporary[0] = 0;
+    return plx_fail(PLX_ERROR_IO, "%s: cannot be written: %s", temporary, strerror(why));
+}
+
+void plx_output_keep(plx_output *o) {
+    if (o->made) rmdir(o->folder); /* empty still, or it stays */
+    o->temporary[0] = 0;
+}
+
 int plx_output_commit(plx_output *o) {
     DIR *directory = opendir(o->temporary);
     int status = directory ? PLX_OK : plx_fail(PLX_ERROR_IO, "%s: %s", o->temporary, strerror(errno));

@@ -14,6 +14,11 @@ typedef struct plx_output {
 
 /* Makes both; PLX_ERROR_IO names the folder that cannot be written. */
 int plx_output_open(plx_output *output, const char *folder);
+/* The same with a folder of its own that outlives a stop: `temporary`, which may be there already. `folder` may be NULL: then
+ * nothing is committed. */
+int plx_output_continue(plx_output *output, const char *folder, const char *temporary);
+/* Leaves `temporary` for a later plx_output_continue: plx_output_close then removes nothing. */
+void plx_output_keep(plx_output *output);
 /* Each result takes the place of its namesake of an earlier run; nothing else in the folder is touched. */
 int plx_output_commit(plx_output *output);
 /* Removes what was not committed, and the folder if it was made for it; for a zeroed output it does nothing. */
