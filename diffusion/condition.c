@@ -127,7 +127,7 @@ plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field
     int H = cameras[0].height, W = cameras[0].width;
     size_t pixels = (size_t)(H * W);
     plx_tensor *composite = plx_render_batch(tape, field, frames, N, cameras, 16, 16, plx_rng_fork(rng, 0));
-    plx_tensor *render = plx_tape_tensor(tape, "condition", PLX_SHAPE(N, H, W, 4), false);
+    plx_tensor *render = plx_tape_tensor(tape, "condition", PLX_SHAPE(N, H, W, 4));
     composite_channels(pixels * (size_t)N, composite->data, render->data);
     float *truth = plx_arena_alloc(arena, sizeof(float) * 4 * pixels * (size_t)N);
     for (size_t n = 0; n < (size_t)N; n++) {

@@ -61,7 +61,7 @@ int plx_denoiser_declare(plx_params *params, const char *prefix, const plx_denoi
 static plx_tensor *mask_channel(plx_tape *tape, const int *shape, const bool *dropped) {
     const int one[] = {shape[0], shape[1], shape[2], 1};
     size_t pixels = (size_t)shape[1] * (size_t)shape[2];
-    plx_tensor *mask = plx_tape_tensor(tape, "dropped", 4, one, false);
+    plx_tensor *mask = plx_tape_tensor(tape, "dropped", 4, one);
     for (size_t i = 0; i < pixels * (size_t)shape[0]; i++) mask->data[i] = dropped && dropped[i / pixels];
     return mask;
 }
@@ -172,7 +172,7 @@ plx_tensor *plx_denoiser_loss(plx_tape *tape, const plx_denoiser *denoiser,
 
 /* The same (rows) of an input, `N` times over. */
 static plx_tensor *repeated(plx_tape *tape, int ndim, const int *shape, const float *data) {
-    plx_tensor *x = plx_tape_tensor(tape, "repeated", ndim, shape, false);
+    plx_tensor *x = plx_tape_tensor(tape, "repeated", ndim, shape);
     size_t each = plx_tensor_size(x) / (size_t)shape[0];
     for (int n = 0; n < shape[0]; n++) memcpy(x->data + each * (size_t)n, data, each * sizeof(float));
     return x;

@@ -92,7 +92,7 @@ plx_encoder_pose plx_encoder_pose_of(const plx_camera *camera, bool with_elevati
 
 static plx_tensor *embed(plx_tape *t, plx_params *params, const char *prefix, int N,
                          const plx_encoder_pose *poses) {
-    plx_tensor *x = plx_tape_tensor(t, "pose", PLX_SHAPE(N, POSE_NUMBERS), false);
+    plx_tensor *x = plx_tape_tensor(t, "pose", PLX_SHAPE(N, POSE_NUMBERS));
     for (int n = 0; n < N; n++) {
         float *v = x->data + n * POSE_NUMBERS;
         bool known = poses[n].has_elevation;
@@ -110,7 +110,7 @@ static plx_tensor *embed(plx_tape *t, plx_params *params, const char *prefix, in
 
 /* Channels: r g b over white and alpha in [-1,1], then the pixel's u and v. */
 static plx_tensor *input_of(plx_tape *t, int N, int size, const float *rgba) {
-    plx_tensor *x = plx_tape_tensor(t, "image", PLX_SHAPE(N, size, size, INPUT_CHANNELS), false);
+    plx_tensor *x = plx_tape_tensor(t, "image", PLX_SHAPE(N, size, size, INPUT_CHANNELS));
     for (int i = 0; i < N * size * size; i++) {
         const float *p = rgba + 4 * (size_t)i;
         float *v = x->data + INPUT_CHANNELS * (size_t)i;

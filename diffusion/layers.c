@@ -82,7 +82,7 @@ plx_tensor *plx_layer_embedding(plx_tape *tape, plx_params *params, const char *
     char inner[NAME_SIZE];
     snprintf(inner, sizeof inner, "%s.%s", prefix, name);
     const int shape[] = {N, count * (1 + 2 * frequencies)};
-    plx_tensor *x = plx_tape_tensor(tape, "embedding", 2, shape, false);
+    plx_tensor *x = plx_tape_tensor(tape, "embedding", 2, shape);
     float *out = x->data;
     for (int i = 0; i < N * count; i++) {
         *out++ = values[i];

@@ -64,6 +64,7 @@ static int residual_declare(plx_params *params, const char *prefix, int in, int 
 
 static plx_tensor *residual(plx_tape *t, plx_params *params, const char *prefix, plx_tensor *x, int out,
                             plx_tensor *embedding /* (N,E), after SiLU, or NULL */) {
+    const plx_scope scope = plx_tape_enter(t);
     plx_tensor *h = plx_layer_norm(t, params, prefix, "norm1", x, NULL, true);
     h = plx_layer_conv(t, params, prefix, "conv1", h, 1);
     plx_tensor *scale_shift =
@@ -71,7 +72,7 @@ static plx_tensor *residual(plx_tape *t, plx_params *params, const char *prefix,
     h = plx_layer_norm(t, params, prefix, "norm2", h, scale_shift, true);
     h = plx_layer_conv(t, params, prefix, "conv2", h, 1);
     if (x->shape[3] != out) x = plx_layer_conv(t, params, prefix, "skip", x, 1);
-    return plx_add(t, x, h);
+    return plx_tape_leave(t, scope, plx_add(t, x, h));
 }
 
 /* ---- attention ----------------------------------------------------------------------------------------- */
@@ -91,24 +92,26 @@ static int attention_declare(plx_params *params, const char *prefix, int channel
 /* x + out(attention(norm x)), over the H*W positions of each sample as tokens. */
 static plx_tensor *self_attention(plx_tape *t, plx_params *params, const char *prefix, plx_tensor *x,
                                   int heads) {
-    const int C = x->shape[3], tokens[] = {x->shape[0], x->shape[1] * x->shape[2], 3 * C};
+    const plx_scope scope = plx_tape_enter(t);
+    const int C = x->shape[3];
     plx_tensor *h = plx_layer_norm(t, params, prefix, "norm", x, NULL, false);
-    plx_tensor *qkv = plx_reshape(t, plx_layer_linear(t, params, prefix, "qkv", h), 3, tokens);
+    plx_tensor *qkv = plx_layer_linear(t, params, prefix, "qkv", h);
     plx_tensor *q = plx_slice(t, qkv, 0, C), *k = plx_slice(t, qkv, C, 2 * C);
     plx_tensor *v = plx_slice(t, qkv, 2 * C, 3 * C);
     h = plx_layer_linear(t, params, prefix, "out", plx_attention(t, q, k, v, heads));
-    return plx_add(t, x, plx_reshape(t, h, 4, x->shape));
+    return plx_tape_leave(t, scope, plx_add(t, x, h));
 }
 
 static plx_tensor *cross_attention(plx_tape *t, plx_params *params, const char *prefix, plx_tensor *x,
                                    plx_tensor *context, int heads) {
-    const int C = x->shape[3], tokens[] = {x->shape[0], x->shape[1] * x->shape[2], C};
+    const plx_scope scope = plx_tape_enter(t);
+    const int C = x->shape[3];
     plx_tensor *h = plx_layer_norm(t, params, prefix, "cross_norm", x, NULL, false);
-    plx_tensor *q = plx_reshape(t, plx_layer_linear(t, params, prefix, "cross_q", h), 3, tokens);
+    plx_tensor *q = plx_layer_linear(t, params, prefix, "cross_q", h);
     plx_tensor *kv = plx_layer_linear(t, params, prefix, "cross_kv", context);
     plx_tensor *k = plx_slice(t, kv, 0, C), *v = plx_slice(t, kv, C, 2 * C);
     h = plx_layer_linear(t, params, prefix, "cross_out", plx_attention(t, q, k, v, heads));
-    return plx_add(t, x, plx_reshape(t, h, 4, x->shape));
+    return plx_tape_leave(t, scope, plx_add(t, x, h));
 }
 
 /* ---- a residual block, with attention if its level has it ---------------------------------------------- */
@@ -234,16 +237,21 @@ plx_tensor *plx_unet_forward(plx_tape *t, plx_params *params, const char *prefix
     }
     for (int l = c->levels - 1; l >= 0; l--) {
         for (int b = 0; b < c->blocks; b++) {
+            const plx_scope scope = plx_tape_enter(t);
             x = plx_concat(t, x, skips[l][c->blocks - 1 - b]);
             x = stage(t, params, name_of(name, prefix, "up", l, b), c, l, x, embedding, context);
+            plx_tape_leave(t, scope, x);
         }
         if (features) features[c->levels - 1 - l] = x;
         if (l == 0) break;
+        const plx_scope scope = plx_tape_enter(t);
         x = plx_upsample2(t, x);
         x = plx_layer_conv(t, params, name_of(name, prefix, "up", l, -1), "twice", x, 1);
+        plx_tape_leave(t, scope, x);
     }
+    const plx_scope scope = plx_tape_enter(t);
     x = plx_layer_norm(t, params, prefix, "out_norm", x, NULL, true);
     if (!c->out_channels) return x;
     x = plx_layer_conv(t, params, prefix, "out", x, 1);
-    return c->patch > 1 ? plx_depth_to_space(t, x, c->patch) : x;
+    return plx_tape_leave(t, scope, c->patch > 1 ? plx_depth_to_space(t, x, c->patch) : x);
 }

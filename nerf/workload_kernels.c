@@ -124,7 +124,7 @@ BENCH(linear_bwd, "M I O", linear_backward, (size_t)n[0], n[1], n[2], a[0], a[1]
 
 /* With SiLU; with the embedding's scale and shift where e = 1. */
 static plx_norm_size norm_size(const int *n) {
-    return (plx_norm_size){n[0], n[1], n[2], n[3], true};
+    return (plx_norm_size){n[0], n[1], n[2], n[3], true, false};
 }
 static void norm_forward(work *w) {
     size_t N = (size_t)w->n[0], C = (size_t)w->n[2], x = product(w->n, 3);

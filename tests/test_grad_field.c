@@ -63,7 +63,7 @@ static double field_loss(plx_tape *tape, void *user, bool backward) {
     field_case *c = user;
     plx_tape_reset(tape);
     plx_tensor *y = plx_field_evaluate(tape, &c->operands, c->points);
-    double loss = weigh(y, backward ? y->grad : NULL);
+    double loss = weigh(y, backward ? plx_tape_grad(tape, y) : NULL);
     if (backward) plx_tape_backward(tape, NULL);
     return loss;
 }
@@ -137,7 +137,7 @@ static double rays_loss(plx_tape *tape, void *user, bool backward) {
     plx_tensor *values = plx_tape_input(tape, PLX_SHAPE(SAMPLES, 4), c->values, true);
     plx_tensor *y = c->first_hit ? plx_first_hit(tape, values, c->rays, slab, truth)
                                  : plx_composite(tape, values, c->rays);
-    double loss = weigh(y, backward ? y->grad : NULL);
+    double loss = weigh(y, backward ? plx_tape_grad(tape, y) : NULL);
     if (backward) plx_tape_backward(tape, NULL);
     c->gradient = values->grad;
     return loss;

@@ -198,9 +198,10 @@ TESTED(norm_fwd)
 TESTED(norm_bwd)
 
 TEST(kernels, norm) {
-    static const plx_norm_size sizes[] = {
-        {1, 1, 2, 1, false},    {2, 35, 6, 3, true},   {3, 64, 16, 4, true}, {2, 65, 40, 8, false},
-        {1, 300, 33, 11, true}, {5, 16, 96, 32, true}, {2, 130, 64, 1, true}};
+    static const plx_norm_size sizes[] = {{1, 1, 2, 1, false, false},    {2, 35, 6, 3, true, false},
+                                          {3, 64, 16, 4, true, false},   {2, 65, 40, 8, false, false},
+                                          {1, 300, 33, 11, true, false}, {5, 16, 96, 32, true, false},
+                                          {2, 130, 64, 1, true, false}};
     for (size_t c = 0; c < sizeof sizes / sizeof *sizes; c++) {
         const plx_norm_size s = sizes[c];
         const size_t xs = (size_t)s.N * s.P * s.C, C = (size_t)s.C, N = (size_t)s.N, stats = 2 * N * s.groups;
@@ -226,6 +227,10 @@ TEST(kernels, norm) {
             expect_close("norm statistics", mr[1], mr[0], stats, tolerance);
             expect_close("norm y", y[1], y[0], xs, tolerance);
             expect_close("norm dx", dx[1], dx[0], xs, tolerance);
+            const plx_norm_size again = {s.N, s.P, s.C, s.groups, s.silu, true};
+            float *y2 = array(xs, 12);
+            table("cpu")->norm_fwd(again, x, gamma, beta, scaled ? film : NULL, mr[1], y2);
+            EXPECT(memcmp(y[1], y2, xs * sizeof(float)) == 0, "norm y: other bits from known statistics");
             expect_close("norm dgamma", dg[1], dg[0], C, tolerance);
             expect_close("norm dbeta", db[1], db[0], C, tolerance);
             expect_close("norm dscale_shift", df[1], df[0], 2 * N * C, tolerance);
@@ -440,7 +445,7 @@ static results run_all(int threads) {
         k->conv_fwd(s, x, w, b, y);
         k->conv_bwd(s, x, w, y, dx, dw, db);
     }
-    const plx_norm_size ns = {3, 400, 48, 6, true};
+    const plx_norm_size ns = {3, 400, 48, 6, true, false};
     const size_t n = (size_t)ns.N * ns.P * ns.C;
     float *x = array(n, 1), *gamma = array(48, 2), *beta = array(48, 3), *mr = array(36, 4),
           *y = result(&r, n, 5);

@@ -17,6 +17,7 @@ typedef struct plx_conv_size {
 typedef struct plx_norm_size {
     int N, P, C, groups; /* P = H * W */
     bool silu;
+    bool known; /* norm_fwd reads mean_rstd, as an earlier one has written it */
 } plx_norm_size;
 
 typedef struct plx_attention_size {

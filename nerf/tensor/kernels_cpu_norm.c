@@ -117,12 +117,14 @@ static void norm_fwd(plx_norm_size s, const float *x, const float *gamma, const 
 #pragma omp parallel
     {
         plx_flush_denormals();
+        if (!s.known) {
 #pragma omp for collapse(2) schedule(static)
-        for (int n = 0; n < s.N; n++)
-            for (int block = 0; block < k.blocks; block++) block_statistics(s, &k, x, n, block);
+            for (int n = 0; n < s.N; n++)
+                for (int block = 0; block < k.blocks; block++) block_statistics(s, &k, x, n, block);
+        }
 #pragma omp for schedule(static)
         for (int n = 0; n < s.N; n++) {
-            for (int g = 0; g < s.groups; g++) group_statistics(s, &k, n, g, mean_rstd);
+            for (int g = 0; g < s.groups && !s.known; g++) group_statistics(s, &k, n, g, mean_rstd);
             channel_coefficients(s, &k, n, gamma, beta, scale_shift, mean_rstd);
         }
 #pragma omp for collapse(2) schedule(static)

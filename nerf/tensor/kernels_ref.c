@@ -105,29 +105,35 @@ static double sigmoid(double x) {
     return 1 / (1 + exp(-x));
 }
 
+/* Mean and 1 / standard deviation of one group, `in` its first value. */
+static void group_statistics(plx_norm_size s, const float *in, float mean_rstd[2]) {
+    const int D = s.C / s.groups;
+    double sum = 0, squares = 0;
+    for (int p = 0; p < s.P; p++)
+        for (int c = 0; c < D; c++) sum += in[(size_t)p * s.C + c];
+    const double mean = sum / ((double)s.P * D);
+    for (int p = 0; p < s.P; p++)
+        for (int c = 0; c < D; c++) {
+            const double d = in[(size_t)p * s.C + c] - mean;
+            squares += d * d;
+        }
+    mean_rstd[0] = (float)mean;
+    mean_rstd[1] = (float)(1 / sqrt(squares / ((double)s.P * D) + 1e-5));
+}
+
 static void norm_fwd(plx_norm_size s, const float *x, const float *gamma, const float *beta,
                      const float *scale_shift, float *mean_rstd, float *y) {
     const int D = s.C / s.groups; /* channels of a group */
     for (int n = 0; n < s.N; n++)
         for (int g = 0; g < s.groups; g++) {
-            double sum = 0, squares = 0;
             const float *in = x + (size_t)n * s.P * s.C + (size_t)g * D;
-            for (int p = 0; p < s.P; p++)
-                for (int c = 0; c < D; c++) sum += in[(size_t)p * s.C + c];
-            const double mean = sum / ((double)s.P * D);
-            for (int p = 0; p < s.P; p++)
-                for (int c = 0; c < D; c++) {
-                    const double d = in[(size_t)p * s.C + c] - mean;
-                    squares += d * d;
-                }
-            const double rstd = 1 / sqrt(squares / ((double)s.P * D) + 1e-5);
             float *saved = mean_rstd + 2 * ((size_t)n * s.groups + g);
-            saved[0] = (float)mean;
-            saved[1] = (float)rstd;
+            if (!s.known) group_statistics(s, in, saved);
             for (int p = 0; p < s.P; p++)
                 for (int c = 0; c < D; c++) {
                     const int channel = g * D + c;
-                    double u = (in[(size_t)p * s.C + c] - mean) * rstd * gamma[channel] + beta[channel];
+                    const double xhat = ((double)in[(size_t)p * s.C + c] - saved[0]) * saved[1];
+                    double u = xhat * gamma[channel] + beta[channel];
                     if (scale_shift) {
                         const float *row = scale_shift + (size_t)n * 2 * s.C;
                         u = u * (1 + row[channel]) + row[s.C + channel];

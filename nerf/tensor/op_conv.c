@@ -2,16 +2,18 @@
 #include "nerf/tensor/ops.h"
 #include "nerf/tensor/shape.h"
 
-typedef struct conv_saved {
-    plx_conv_size size;
-    plx_tensor *x, *w, *b, *y;
-} conv_saved;
+/* x, w and b or NULL */
+static void conv_forward(plx_tape *t, const plx_op *op) {
+    const plx_tensor *b = op->input[2];
+    plx_tape_kernels(t)->conv_fwd(*(plx_conv_size *)op->saved, op->input[0]->data, op->input[1]->data,
+                                  b ? b->data : NULL, op->output->data);
+}
 
 /* With y = x * w + b:  dx = dy * w (transposed),  dw = x^T dy,  db = sum of dy. */
-static void conv_backward(plx_tape *t, void *saved) {
-    conv_saved *s = saved;
-    plx_tape_kernels(t)->conv_bwd(s->size, s->x->data, s->w->data, s->y->grad, s->x->grad, s->w->grad,
-                                  s->b ? s->b->grad : NULL);
+static void conv_backward(plx_tape *t, const plx_op *op) {
+    const plx_tensor *x = op->input[0], *w = op->input[1], *b = op->input[2];
+    plx_tape_kernels(t)->conv_bwd(*(plx_conv_size *)op->saved, x->data, w->data, op->output->grad, x->grad,
+                                  w->grad, b ? b->grad : NULL);
 }
 
 plx_tensor *plx_conv2d(plx_tape *t, plx_tensor *x, plx_tensor *w, plx_tensor *b, int stride) {
@@ -24,13 +26,11 @@ plx_tensor *plx_conv2d(plx_tape *t, plx_tensor *x, plx_tensor *w, plx_tensor *b,
               plx_shape(w).text, plx_shape(b).text);
     PLX_CHECK(stride == 1 || (stride == 2 && size.H % 2 == 0 && size.W % 2 == 0),
               "conv2d %s: input %s, stride %d", w->name, plx_shape(x).text, stride);
-    plx_tensor *y = plx_tape_tensor(t, "conv2d", PLX_SHAPE(size.N, size.H / stride, size.W / stride, size.O),
-                                    x->grad || w->grad || (b && b->grad));
-    plx_tape_kernels(t)->conv_fwd(size, x->data, w->data, b ? b->data : NULL, y->data);
-    if (y->grad) {
-        conv_saved *s = plx_arena_alloc(plx_tape_arena(t), sizeof *s);
-        *s = (conv_saved){size, x, w, b, y};
-        plx_tape_push(t, conv_backward, s);
-    }
-    return y;
+    plx_tensor *y = plx_tape_tensor(t, "conv2d", PLX_SHAPE(size.N, size.H / stride, size.W / stride, size.O));
+    return plx_tape_apply(t, (plx_op){.forward = conv_forward,
+                                      .backward = conv_backward,
+                                      .properties = PLX_READS_INPUTS,
+                                      .output = y,
+                                      .input = {x, w, b},
+                                      .saved = plx_tape_save(t, &size, sizeof size)});
 }

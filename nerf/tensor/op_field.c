@@ -21,80 +21,95 @@ plx_field_size plx_field_operands_size(const plx_field_operands *p) {
     return s;
 }
 
-static plx_field_tensors values_of(const plx_field_operands *p) {
-    return (plx_field_tensors){p->xy->data, p->xz->data, p->yz->data, p->w1->data, p->b1->data,
-                               p->w2->data, p->b2->data, p->w3->data, p->b3->data};
+/* In the order of plx_field_tensors. */
+static plx_field_tensors values_of(const plx_op *op) {
+    plx_tensor *const *x = op->input;
+    return (plx_field_tensors){x[0]->data, x[1]->data, x[2]->data, x[3]->data, x[4]->data,
+                               x[5]->data, x[6]->data, x[7]->data, x[8]->data};
 }
 
 typedef struct field_saved {
-    plx_field_operands p;
+    plx_field_size size;
     plx_points points;
-    plx_tensor *values;
 } field_saved;
 
-static void field_backward(plx_tape *t, void *saved) {
-    field_saved *s = saved;
-    const plx_field_operands *p = &s->p;
-    plx_field_tensors values = values_of(p);
-    plx_field_tensors d = {p->xy->grad, p->xz->grad, p->yz->grad, p->w1->grad, p->b1->grad,
-                           p->w2->grad, p->b2->grad, p->w3->grad, p->b3->grad};
-    plx_tape_kernels(t)->field_bwd(plx_field_operands_size(p), &values, s->points, s->values->grad, &d);
+static void field_forward(plx_tape *t, const plx_op *op) {
+    const field_saved *s = op->saved;
+    plx_field_tensors values = values_of(op);
+    plx_tape_kernels(t)->field_fwd(s->size, &values, s->points, op->output->data);
+}
+
+static void field_backward(plx_tape *t, const plx_op *op) {
+    const field_saved *s = op->saved;
+    plx_tensor *const *x = op->input;
+    plx_field_tensors values = values_of(op);
+    plx_field_tensors d = {x[0]->grad, x[1]->grad, x[2]->grad, x[3]->grad, x[4]->grad,
+                           x[5]->grad, x[6]->grad, x[7]->grad, x[8]->grad};
+    plx_tape_kernels(t)->field_bwd(s->size, &values, s->points, op->output->grad, &d);
 }
 
 plx_tensor *plx_field_evaluate(plx_tape *t, const plx_field_operands *p, plx_points points) {
-    plx_field_size size = plx_field_operands_size(p);
-    bool wants = p->xy->grad || p->xz->grad || p->yz->grad || p->w1->grad;
-    plx_tensor *values = plx_tape_tensor(t, "field", PLX_SHAPE(points.start[size.N], 4), wants);
-    plx_field_tensors operands = values_of(p);
-    plx_tape_kernels(t)->field_fwd(size, &operands, points, values->data);
-    if (values->grad) {
-        field_saved *s = plx_arena_alloc(plx_tape_arena(t), sizeof *s);
-        *s = (field_saved){*p, points, values};
-        plx_tape_push(t, field_backward, s);
-    }
-    return values;
+    field_saved saved = {plx_field_operands_size(p), points};
+    plx_tensor *values = plx_tape_tensor(t, "field", PLX_SHAPE(points.start[saved.size.N], 4));
+    return plx_tape_apply(t,
+                          (plx_op){.forward = field_forward,
+                                   .backward = field_backward,
+                                   .properties = PLX_READS_INPUTS,
+                                   .output = values,
+                                   .input = {p->xy, p->xz, p->yz, p->w1, p->b1, p->w2, p->b2, p->w3, p->b3},
+                                   .saved = plx_tape_save(t, &saved, sizeof saved)});
 }
 
 typedef struct rays_saved {
     plx_rays rays;
     const int *slab;
     const float *colour;
-    plx_tensor *values, *out;
 } rays_saved;
 
-static void push(plx_tape *t, plx_backward_fn backward, rays_saved values) {
-    if (!values.out->grad) return;
-    rays_saved *s = plx_arena_alloc(plx_tape_arena(t), sizeof *s);
-    *s = values;
-    plx_tape_push(t, backward, s);
+static void composite_forward(plx_tape *t, const plx_op *op) {
+    const rays_saved *s = op->saved;
+    plx_tape_kernels(t)->composite_fwd(s->rays, op->input[0]->data, op->output->data);
 }
 
-static void composite_backward(plx_tape *t, void *saved) {
-    rays_saved *s = saved;
-    plx_tape_kernels(t)->composite_bwd(s->rays, s->values->data, s->out->data, s->out->grad, s->values->grad);
+static void composite_backward(plx_tape *t, const plx_op *op) {
+    const rays_saved *s = op->saved;
+    const plx_tensor *values = op->input[0], *out = op->output;
+    plx_tape_kernels(t)->composite_bwd(s->rays, values->data, out->data, out->grad, values->grad);
 }
 
 plx_tensor *plx_composite(plx_tape *t, plx_tensor *values, plx_rays rays) {
     PLX_CHECK(values->ndim == 2 && values->shape[0] == rays.start[rays.R] && values->shape[1] == 4,
               "composite: values %s for %d samples", plx_shape(values).text, rays.start[rays.R]);
-    plx_tensor *out = plx_tape_tensor(t, "composite", PLX_SHAPE(rays.R, 5), values->grad);
-    plx_tape_kernels(t)->composite_fwd(rays, values->data, out->data);
-    push(t, composite_backward, (rays_saved){.rays = rays, .values = values, .out = out});
-    return out;
+    rays_saved saved = {.rays = rays};
+    return plx_tape_apply(t, (plx_op){.forward = composite_forward,
+                                      .backward = composite_backward,
+                                      .properties = PLX_READS_INPUTS | PLX_READS_OUTPUT,
+                                      .output = plx_tape_tensor(t, "composite", PLX_SHAPE(rays.R, 5)),
+                                      .input = {values},
+                                      .saved = plx_tape_save(t, &saved, sizeof saved)});
 }
 
-static void first_hit_backward(plx_tape *t, void *saved) {
-    rays_saved *s = saved;
-    plx_tape_kernels(t)->first_hit_bwd(s->rays, s->slab, s->colour, s->values->data, s->out->grad,
-                                       s->values->grad);
+static void first_hit_forward(plx_tape *t, const plx_op *op) {
+    const rays_saved *s = op->saved;
+    plx_tape_kernels(t)->first_hit_fwd(s->rays, s->slab, s->colour, op->input[0]->data, op->output->data);
+}
+
+static void first_hit_backward(plx_tape *t, const plx_op *op) {
+    const rays_saved *s = op->saved;
+    const plx_tensor *values = op->input[0];
+    plx_tape_kernels(t)->first_hit_bwd(s->rays, s->slab, s->colour, values->data, op->output->grad,
+                                       values->grad);
 }
 
 plx_tensor *plx_first_hit(plx_tape *t, plx_tensor *values, plx_rays rays, const int *slab,
                           const float *colour) {
     PLX_CHECK(values->ndim == 2 && values->shape[0] == rays.start[rays.R] && values->shape[1] == 4,
               "first_hit: values %s for %d samples", plx_shape(values).text, rays.start[rays.R]);
-    plx_tensor *out = plx_tape_tensor(t, "first_hit", PLX_SHAPE(rays.R, 2), values->grad);
-    plx_tape_kernels(t)->first_hit_fwd(rays, slab, colour, values->data, out->data);
-    push(t, first_hit_backward, (rays_saved){rays, slab, colour, values, out});
-    return out;
+    rays_saved saved = {rays, slab, colour};
+    return plx_tape_apply(t, (plx_op){.forward = first_hit_forward,
+                                      .backward = first_hit_backward,
+                                      .properties = PLX_READS_INPUTS,
+                                      .output = plx_tape_tensor(t, "first_hit", PLX_SHAPE(rays.R, 2)),
+                                      .input = {values},
+                                      .saved = plx_tape_save(t, &saved, sizeof saved)});
 }

@@ -4,72 +4,72 @@
 
 #include <string.h>
 
-typedef struct pointwise_saved {
-    plx_tensor *a, *b, *y;
-    float factor;
-} pointwise_saved;
+static size_t elements(const plx_op *op) {
+    return plx_tensor_size(op->output);
+}
 
-static void push(plx_tape *t, plx_backward_fn backward, pointwise_saved values) {
-    if (!values.y->grad) return;
-    pointwise_saved *s = plx_arena_alloc(plx_tape_arena(t), sizeof *s);
-    *s = values;
-    plx_tape_push(t, backward, s);
+static void silu_forward(plx_tape *t, const plx_op *op) {
+    plx_tape_kernels(t)->silu_fwd(elements(op), op->input[0]->data, op->output->data);
 }
 
 /* y = x s(x), s = 1/(1+e^-x):  dy/dx = s (1 + x (1 - s)). */
-static void silu_backward(plx_tape *t, void *saved) {
-    pointwise_saved *s = saved;
-    plx_tape_kernels(t)->silu_bwd(plx_tensor_size(s->a), s->a->data, s->y->grad, s->a->grad);
+static void silu_backward(plx_tape *t, const plx_op *op) {
+    const plx_tensor *x = op->input[0];
+    plx_tape_kernels(t)->silu_bwd(elements(op), x->data, op->output->grad, x->grad);
 }
 
 plx_tensor *plx_silu(plx_tape *t, plx_tensor *x) {
-    plx_tensor *y = plx_tape_tensor(t, "silu", x->ndim, x->shape, x->grad);
-    plx_tape_kernels(t)->silu_fwd(plx_tensor_size(x), x->data, y->data);
-    push(t, silu_backward, (pointwise_saved){.a = x, .y = y});
-    return y;
+    return plx_tape_apply(t, (plx_op){.forward = silu_forward,
+                                      .backward = silu_backward,
+                                      .properties = PLX_READS_INPUTS | PLX_RUNS_AGAIN,
+                                      .output = plx_tape_tensor(t, "silu", x->ndim, x->shape),
+                                      .input = {x}});
+}
+
+static void sigmoid_forward(plx_tape *t, const plx_op *op) {
+    plx_tape_kernels(t)->sigmoid_fwd(elements(op), op->input[0]->data, op->output->data);
 }
 
 /* y = s(x):  dy/dx = y (1 - y). */
-static void sigmoid_backward(plx_tape *t, void *saved) {
-    pointwise_saved *s = saved;
-    plx_tape_kernels(t)->sigmoid_bwd(plx_tensor_size(s->a), s->y->data, s->y->grad, s->a->grad);
+static void sigmoid_backward(plx_tape *t, const plx_op *op) {
+    plx_tape_kernels(t)->sigmoid_bwd(elements(op), op->output->data, op->output->grad, op->input[0]->grad);
 }
 
 plx_tensor *plx_sigmoid(plx_tape *t, plx_tensor *x) {
-    plx_tensor *y = plx_tape_tensor(t, "sigmoid", x->ndim, x->shape, x->grad);
-    plx_tape_kernels(t)->sigmoid_fwd(plx_tensor_size(x), x->data, y->data);
-    push(t, sigmoid_backward, (pointwise_saved){.a = x, .y = y});
-    return y;
+    return plx_tape_apply(t, (plx_op){.forward = sigmoid_forward,
+                                      .backward = sigmoid_backward,
+                                      .properties = PLX_READS_OUTPUT,
+                                      .output = plx_tape_tensor(t, "sigmoid", x->ndim, x->shape),
+                                      .input = {x}});
 }
 
-static void add_backward(plx_tape *t, void *saved) {
-    pointwise_saved *s = saved;
-    size_t n = plx_tensor_size(s->y);
-    if (s->a->grad) plx_tape_kernels(t)->axpy(n, 1, s->y->grad, s->a->grad);
-    if (s->b->grad) plx_tape_kernels(t)->axpy(n, 1, s->y->grad, s->b->grad);
+static void add_forward(plx_tape *t, const plx_op *op) {
+    memcpy(op->output->data, op->input[0]->data, elements(op) * sizeof(float));
+    plx_tape_kernels(t)->axpy(elements(op), 1, op->input[1]->data, op->output->data);
 }
 
 plx_tensor *plx_add(plx_tape *t, plx_tensor *a, plx_tensor *b) {
     PLX_CHECK(plx_same_shape(a, b), "add: %s %s and %s %s", a->name, plx_shape(a).text, b->name,
               plx_shape(b).text);
-    plx_tensor *y = plx_tape_tensor(t, "add", a->ndim, a->shape, a->grad || b->grad);
-    size_t n = plx_tensor_size(y);
-    memcpy(y->data, a->data, n * sizeof(float));
-    plx_tape_kernels(t)->axpy(n, 1, b->data, y->data);
-    push(t, add_backward, (pointwise_saved){.a = a, .b = b, .y = y});
-    return y;
+    return plx_tape_apply(t, (plx_op){.forward = add_forward,
+                                      .properties = PLX_PASSES,
+                                      .output = plx_tape_tensor(t, "add", a->ndim, a->shape),
+                                      .input = {a, b}});
 }
 
-static void scale_backward(plx_tape *t, void *saved) {
-    pointwise_saved *s = saved;
-    plx_tape_kernels(t)->axpy(plx_tensor_size(s->y), s->factor, s->y->grad, s->a->grad);
+static void scale_forward(plx_tape *t, const plx_op *op) {
+    memset(op->output->data, 0, elements(op) * sizeof(float));
+    plx_tape_kernels(t)->axpy(elements(op), *(float *)op->saved, op->input[0]->data, op->output->data);
+}
+
+static void scale_backward(plx_tape *t, const plx_op *op) {
+    plx_tape_kernels(t)->axpy(elements(op), *(float *)op->saved, op->output->grad, op->input[0]->grad);
 }
 
 plx_tensor *plx_scale(plx_tape *t, plx_tensor *x, float factor) {
-    plx_tensor *y = plx_tape_tensor(t, "scale", x->ndim, x->shape, x->grad);
-    size_t n = plx_tensor_size(y);
-    memset(y->data, 0, n * sizeof(float));
-    plx_tape_kernels(t)->axpy(n, factor, x->data, y->data);
-    push(t, scale_backward, (pointwise_saved){.a = x, .y = y, .factor = factor});
-    return y;
+    return plx_tape_apply(t, (plx_op){.forward = scale_forward,
+                                      .backward = scale_backward,
+                                      .output = plx_tape_tensor(t, "scale", x->ndim, x->shape),
+                                      .input = {x},
+                                      .saved = plx_tape_save(t, &factor, sizeof factor)});
 }

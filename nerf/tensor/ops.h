@@ -35,7 +35,8 @@ plx_tensor *plx_space_to_depth(plx_tape *t, plx_tensor *x,
                                int r); /* (N,H,W,C) -> (N,H/r,W/r,r*r*C), order (dy,dx,c) */
 plx_tensor *plx_depth_to_space(plx_tape *t, plx_tensor *x, int r); /* the inverse */
 
-/* q (N,Q,C), k and v (N,K,C), C = heads * d -> (N,Q,C): softmax(q k^T / sqrt(d)) v per head. */
+/* q (N,Q,C), k and v (N,K,C), C = heads * d -> (N,Q,C): softmax(q k^T / sqrt(d)) v per head. Tokens may be pixels:
+ * (N,H,W,C). */
 plx_tensor *plx_attention(plx_tape *t, plx_tensor *q, plx_tensor *k, plx_tensor *v, int heads);
 
 /* Losses, one element each, accumulated in double in a fixed order:

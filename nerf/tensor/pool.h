@@ -1,0 +1,21 @@
+/* Memory that is given back in any order, in one reserved range of addresses: the first hole that fits is taken, so that
+ * few pages are ever touched. */
+#ifndef PLX_POOL_H
+#define PLX_POOL_H
+
+#include <stddef.h>
+
+typedef struct plx_pool plx_pool;
+
+int plx_pool_create(plx_pool **out, size_t capacity); /* bytes of address space */
+void plx_pool_free(plx_pool *pool);
+
+/* Uninitialised memory, aligned to 64 bytes; aborts by PLX_CHECK past the capacity. */
+void *plx_pool_take(plx_pool *pool, size_t bytes);
+void plx_pool_give(plx_pool *pool, void *memory);
+void plx_pool_reset(plx_pool *pool); /* gives everything back */
+
+size_t plx_pool_used(const plx_pool *pool); /* bytes up to the end of the last block taken */
+size_t plx_pool_peak(const plx_pool *pool); /* the most ever */
+
+#endif
