@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* Pixels of a row that are summed at once, in registers (an array is stored and loaded at every tap). */
-typedef double lanes __attribute__((vector_size(64), aligned(8), may_alias));
-enum { LANES = sizeof(lanes) / sizeof(double), BLOCK = 4 * LANES };
+typedef double lanes __attribute__((vector_size(32), aligned(8), may_alias));
+enum { LANES = sizeof(lanes) / sizeof(double), BLOCK = 8 * LANES };
 
 double *plx_plane_alloc(size_t count) {
     double *plane = malloc((count ? count : 1) * sizeof *plane);
@@ -15,10 +15,20 @@ double *plx_plane_alloc(size_t count) {
 }
 
 double *plx_level_planes(const plx_image *image) {
+    enum { CHUNK = 256 }; /* pixels: first their levels, in vectors, then each to its plane */
     size_t pixels = (size_t)image->height * (size_t)image->width, C = (size_t)image->channels;
     double *planes = plx_plane_alloc(C * pixels);
-    for (size_t c = 0; c < C; c++)
-        for (size_t i = 0; i < pixels; i++) planes[c * pixels + i] = plx_level(image->data[C * i + c]);
+    uint8_t levels[CHUNK * 4];
+    PLX_CHECK(C <= 4, "metrics: an image of %zu channels", C);
+    for (size_t first = 0; first < pixels; first += CHUNK) {
+        size_t count = pixels - first < CHUNK ? pixels - first : CHUNK;
+        const float *from = image->data + C * first;
+        for (size_t i = 0; i < C * count; i++) levels[i] = (uint8_t)plx_level(from[i]);
+        for (size_t c = 0; c < C; c++) {
+            double *to = planes + c * pixels + first;
+            for (size_t i = 0; i < count; i++) to[i] = levels[C * i + c];
+        }
+    }
     return planes;
 }
 
@@ -34,15 +44,16 @@ static int clamp(int i, int count) {
     return i < 0 ? 0 : i < count ? i : count - 1;
 }
 
-/* out[0 .. BLOCK-1] = sum_k weight[k] line[k][0 .. BLOCK-1], the lines one pixel or one row apart. */
-static void weighted_sum(const plx_filter *f, const double *const *line, double *out) {
-    lanes a = {0}, b = {0}, c = {0}, d = {0}, *to = (lanes *)out;
+/* out[0 .. BLOCK-1] = sum_k weight[k] line[k][at .. at+BLOCK-1], the lines one pixel or one row apart. */
+static inline void weighted_sum(const plx_filter *f, const double *const *line, size_t at, double *out) {
+    lanes a = {0}, b = {0}, c = {0}, d = {0}, e = {0}, g = {0}, h = {0}, i = {0}, *to = (lanes *)out;
     for (int k = 0; k <= 2 * f->radius; k++) {
-        const lanes *from = (const lanes *)line[k];
+        const lanes *from = (const lanes *)(line[k] + at);
         double weight = f->weight[k];
         a += weight * from[0], b += weight * from[1], c += weight * from[2], d += weight * from[3];
+        e += weight * from[4], g += weight * from[5], h += weight * from[6], i += weight * from[7];
     }
-    to[0] = a, to[1] = b, to[2] = c, to[3] = d;
+    to[0] = a, to[1] = b, to[2] = c, to[3] = d, to[4] = e, to[5] = g, to[6] = h, to[7] = i;
 }
 
 /* One row of W pixels with its edges repeated, room for whole blocks behind. */
@@ -57,21 +68,21 @@ void plx_filter_plane(const double *in, int H, int W, const plx_filter *row, con
     const size_t stride = ((size_t)W + BLOCK - 1) / BLOCK * BLOCK, padded = stride + 2 * PLX_FILTER_RADIUS;
     const double *line[2 * PLX_FILTER_RADIUS + 1];
     double *across = plx_plane_alloc((size_t)H * stride + padded), *wide = across + (size_t)H * stride;
+    for (int k = 0; k <= 2 * row->radius; k++) line[k] = wide + k;
     for (int y = 0; y < H; y++) {
         pad_row(in + (size_t)y * (size_t)W, W, row->radius, wide, padded);
-        for (size_t x = 0; x < stride; x += BLOCK) {
-            for (int k = 0; k <= 2 * row->radius; k++) line[k] = wide + x + k;
-            weighted_sum(row, line, across + (size_t)y * stride + x);
-        }
+        for (size_t x = 0; x < stride; x += BLOCK)
+            weighted_sum(row, line, x, across + (size_t)y * stride + x);
     }
-    for (int y = 0; y < H; y++)
-        for (size_t x = 0; x < stride; x += BLOCK) {
-            double block[BLOCK];
-            for (int k = 0; k <= 2 * column->radius; k++)
-                line[k] = across + (size_t)clamp(y + k - column->radius, H) * stride + x;
-            weighted_sum(column, line, block);
-            size_t count = (size_t)W - x < BLOCK ? (size_t)W - x : BLOCK;
-            memcpy(out + (size_t)y * (size_t)W + x, block, count * sizeof *out);
-        }
+    for (int y = 0; y < H; y++) {
+        double *to = out + (size_t)y * (size_t)W, block[BLOCK];
+        size_t x = 0, width = (size_t)W;
+        for (int k = 0; k <= 2 * column->radius; k++)
+            line[k] = across + (size_t)clamp(y + k - column->radius, H) * stride;
+        for (; x + BLOCK <= width; x += BLOCK) weighted_sum(column, line, x, to + x);
+        if (x == width) continue;
+        weighted_sum(column, line, x, block);
+        memcpy(to + x, block, (width - x) * sizeof *to);
+    }
     free(across);
 }

@@ -110,6 +110,7 @@ typedef struct filters {
     double share;          /* of blue_yellow[0] */
     double to_linear[9];   /* from XYZ over the white's */
     double to_relative[9]; /* back */
+    double linear[256];    /* of an 8-bit level */
     double most;           /* the colour difference of green and blue, to the power 0.7 */
 } filters;
 
@@ -123,18 +124,24 @@ typedef struct seen {
 enum { PLANES = 5 };
 
 /* Planes Y, Cx, Cz. */
-static void to_opponent(const plx_image *image, double *const out[3]) {
-    double linear[256];
+static void to_opponent(const filters *f, const plx_image *image, double *const out[3]) {
     size_t pixels = (size_t)image->height * (size_t)image->width;
-    for (int i = 0; i < 256; i++) {
-        double v = i / 255.;
-        linear[i] = v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
+    double *restrict u = out[0], *restrict v = out[1], *restrict w = out[2], R[9];
+    memcpy(R, f->to_relative, sizeof R);
+    for (size_t i = 0; i < pixels; i++) {
+        const float *rgb = image->data + 3 * i;
+        u[i] = f->linear[plx_level(rgb[0])];
+        v[i] = f->linear[plx_level(rgb[1])];
+        w[i] = f->linear[plx_level(rgb[2])];
     }
     for (size_t i = 0; i < pixels; i++) {
-        double rgb[3], ycxcz[3];
-        for (size_t c = 0; c < 3; c++) rgb[c] = linear[plx_level(image->data[3 * i + c])];
-        linear_to_ycxcz(rgb, ycxcz);
-        for (int c = 0; c < 3; c++) out[c][i] = ycxcz[c];
+        double r = u[i], g = v[i], b = w[i];
+        double x = R[0] * r + R[1] * g + R[2] * b;
+        double y = R[3] * r + R[4] * g + R[5] * b;
+        double z = R[6] * r + R[7] * g + R[8] * b;
+        u[i] = 116 * y - 16;
+        v[i] = 500 * (x - y);
+        w[i] = 200 * (y - z);
     }
 }
 
@@ -176,7 +183,7 @@ static seen look(const filters *f, const plx_image *image) {
               .edge = memory + 3 * pixels,
               .point = memory + 4 * pixels,
               .memory = memory};
-    to_opponent(image, s.lab);
+    to_opponent(f, image, s.lab);
     find_features(&f->edge, &f->smooth, s.lab[0], H, W, s.edge, scratch);
     find_features(&f->point, &f->smooth, s.lab[0], H, W, s.point, scratch);
     plx_filter_plane(s.lab[0], H, W, &f->achromatic, &f->achromatic, s.lab[0]);
@@ -218,6 +225,10 @@ static filters make_filters(void) {
             f.to_relative[3 * i + j] = to_xyz[i][j] / (to_xyz[i][0] + to_xyz[i][1] + to_xyz[i][2]);
             f.to_linear[3 * i + j] = inverse[i][j] * (to_xyz[j][0] + to_xyz[j][1] + to_xyz[j][2]);
         }
+    for (int i = 0; i < 256; i++) {
+        double v = i / 255.;
+        f.linear[i] = v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
+    }
     f.most = pow(green_to_blue(&f), 0.7);
     return f;
 }

@@ -113,6 +113,8 @@ double plx_ssim_gaussian(const plx_image *a, const plx_image *b);
 #define PLX_MS_SSIM_SCALES 5
 int plx_ms_ssim_scales(int height, int width);
 double plx_ms_ssim(const plx_image *a, const plx_image *b);
+/* plx_ssim_gaussian and plx_ms_ssim, whose first scale it is, in one go. */
+void plx_gaussian_ssims(double *single, double *several, const plx_image *a, const plx_image *b);
 /* FLIP (Andersson et al., HPG 2020) at 67.02 pixels a degree, mean over the image: 0 (equal) to 1. */
 double plx_flip(const plx_image *reference, const plx_image *test);
 

@@ -73,26 +73,16 @@ static void check(const char *metric, const plx_image *a, const plx_image *b, in
               metric, a->width, a->height, side, side);
 }
 
-static double mean_over_channels(const plx_image *a, const plx_image *b, const ssim_window *window) {
-    double *p = plx_level_planes(a), *q = plx_level_planes(b), sum = 0;
-    size_t pixels = (size_t)a->height * (size_t)a->width;
-    for (size_t c = 0; c < 3; c++)
-        sum += compare(&(plane_pair){a->height, a->width, p + c * pixels, q + c * pixels}, window).whole;
-    free(p);
-    free(q);
-    return sum / 3;
-}
-
 double plx_ssim(const plx_image *a, const plx_image *b) {
     check("ssim", a, b, 7);
     ssim_window window = uniform_window();
-    return mean_over_channels(a, b, &window);
-}
-
-double plx_ssim_gaussian(const plx_image *a, const plx_image *b) {
-    check("ssim", a, b, PLX_SSIM_GAUSSIAN_SIDE);
-    ssim_window window = gaussian_window();
-    return mean_over_channels(a, b, &window);
+    double *p = plx_level_planes(a), *q = plx_level_planes(b), sum = 0;
+    size_t pixels = (size_t)a->height * (size_t)a->width;
+    for (size_t c = 0; c < 3; c++)
+        sum += compare(&(plane_pair){a->height, a->width, p + c * pixels, q + c * pixels}, &window).whole;
+    free(p);
+    free(q);
+    return sum / 3;
 }
 
 /* ---- several scales ----------------------------------------------------------------------------------------------- */
@@ -117,30 +107,56 @@ static void halve(double *plane, int H, int W) {
         }
 }
 
-static double one_channel(plane_pair p, const ssim_window *window, int scales) {
-    double product = 1, total = 0;
+/* `single`: at the first scale. */
+typedef struct channel_scores {
+    double single, several;
+} channel_scores;
+
+static channel_scores one_channel(plane_pair p, const ssim_window *window, int scales) {
+    channel_scores out = {0, 1};
+    double total = 0;
     for (int s = 0; s < scales; s++) total += scale_weights[s];
     for (int s = 0; s < scales; s++) {
         similarity found = compare(&p, window);
         double value = s + 1 < scales ? found.structure : found.whole;
-        product *= pow(fmax(value, 0), scale_weights[s] / total);
+        out.several *= pow(fmax(value, 0), scale_weights[s] / total);
+        if (!s) out.single = found.whole;
+        if (s + 1 == scales) break;
         halve(p.a, p.H, p.W);
         halve(p.b, p.H, p.W);
         p.H = (p.H + 1) / 2, p.W = (p.W + 1) / 2;
     }
-    return product;
+    return out;
+}
+
+static channel_scores gaussian_scores(const plx_image *a, const plx_image *b, int scales) {
+    ssim_window window = gaussian_window();
+    channel_scores sum = {0};
+    double *p = plx_level_planes(a), *q = plx_level_planes(b);
+    size_t pixels = (size_t)a->height * (size_t)a->width;
+    for (size_t c = 0; c < 3; c++) {
+        channel_scores one =
+            one_channel((plane_pair){a->height, a->width, p + c * pixels, q + c * pixels}, &window, scales);
+        sum.single += one.single, sum.several += one.several;
+    }
+    free(p);
+    free(q);
+    return (channel_scores){sum.single / 3, sum.several / 3};
+}
+
+double plx_ssim_gaussian(const plx_image *a, const plx_image *b) {
+    check("ssim", a, b, PLX_SSIM_GAUSSIAN_SIDE);
+    return gaussian_scores(a, b, 1).single;
+}
+
+void plx_gaussian_ssims(double *single, double *several, const plx_image *a, const plx_image *b) {
+    check("ms-ssim", a, b, PLX_SSIM_GAUSSIAN_SIDE);
+    channel_scores found = gaussian_scores(a, b, plx_ms_ssim_scales(a->height, a->width));
+    *single = found.single, *several = found.several;
 }
 
 double plx_ms_ssim(const plx_image *a, const plx_image *b) {
-    check("ms-ssim", a, b, PLX_SSIM_GAUSSIAN_SIDE);
-    int scales = plx_ms_ssim_scales(a->height, a->width);
-    ssim_window window = gaussian_window();
-    double *p = plx_level_planes(a), *q = plx_level_planes(b), sum = 0;
-    size_t pixels = (size_t)a->height * (size_t)a->width;
-    for (size_t c = 0; c < 3; c++)
-        sum +=
-            one_channel((plane_pair){a->height, a->width, p + c * pixels, q + c * pixels}, &window, scales);
-    free(p);
-    free(q);
-    return sum / 3;
+    double single, several;
+    plx_gaussian_ssims(&single, &several, a, b);
+    return several;
 }

@@ -104,54 +104,73 @@ static void cut(const level *l, plx_rng places, int image, int patches, float *o
     }
 }
 
-/* Each channel of the set to mean 0 and deviation 1; a flat one to 0. */
-static void normalise(const descriptors *d) {
-    for (size_t c = 0; c < 3; c++) {
-        double sum = 0, squares = 0, n = (double)d->count * AREA;
-        for (size_t k = 0; k < d->count; k++)
-            for (size_t i = 0; i < AREA; i++) sum += d->values[k * VALUES + c * AREA + i];
-        for (size_t k = 0; k < d->count; k++)
-            for (size_t i = 0; i < AREA; i++) {
-                double v = d->values[k * VALUES + c * AREA + i] - sum / n;
-                squares += v * v;
-            }
-        double scale = squares > 0 ? 1 / sqrt(squares / n) : 0;
-        for (size_t k = 0; k < d->count; k++)
-            for (size_t i = 0; i < AREA; i++) {
-                float *v = &d->values[k * VALUES + c * AREA + i];
-                *v = (float)((*v - sum / n) * scale);
-            }
-    }
+/* One channel of the set to mean 0 and deviation 1; a flat one to 0. */
+static void normalise(const descriptors *d, size_t channel) {
+    double sums[AREA] = {0}, squares[AREA] = {0}, sum = 0, square = 0, n = (double)d->count * AREA;
+    float *first = d->values + channel * AREA;
+    for (size_t k = 0; k < d->count; k++)
+        for (size_t i = 0; i < AREA; i++) {
+            double v = first[k * VALUES + i];
+            sums[i] += v, squares[i] += v * v;
+        }
+    for (size_t i = 0; i < AREA; i++) sum += sums[i], square += squares[i];
+    double mean = sum / n;
+    square -= sum * mean; /* in double: levels have 8 bits before the dot and few behind */
+    if (square < 1e-9 * sum * mean) square = 0;
+    double scale = square > 0 ? 1 / sqrt(square / n) : 0;
+    for (size_t k = 0; k < d->count; k++)
+        for (size_t i = 0; i < AREA; i++)
+            first[k * VALUES + i] = (float)((first[k * VALUES + i] - mean) * scale);
 }
 
 /* ---- projections ---------------------------------------------------------------------------------------------------- */
 
-/* Ascending, by 8 bits of the key at a time: a float's bits, ordered as integers. keys (2, count). */
-static void sort_floats(float *values, uint32_t *keys, size_t count) {
-    enum { BITS = 8, BUCKETS = 1 << BITS, PASSES = 32 / BITS };
-    uint32_t *from = keys, *to = keys + count, start[PASSES][BUCKETS] = {{0}};
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        bits ^= (uint32_t)((int32_t)bits >> 31) | 0x80000000u;
-        from[i] = bits;
-        for (int p = 0; p < PASSES; p++) start[p][bits >> p * BITS & (BUCKETS - 1)]++;
+/* Projections are sorted as whole numbers of steps: 2^22 of them over the range of both sets, far below what the mean of their
+ * distances shows. */
+enum { BITS = 11, BUCKETS = 1 << BITS, STEPS = (1 << 2 * BITS) - 1, ROWS = 1024 };
+
+/* Counts -> where each bucket begins. */
+static void to_starts(uint32_t counts[BUCKETS]) {
+    uint32_t before = 0;
+    for (int b = 0; b < BUCKETS; b++) {
+        uint32_t here = counts[b];
+        counts[b] = before;
+        before += here;
     }
-    for (int p = 0; p < PASSES; p++) {
-        uint32_t before = 0, *at = start[p];
-        for (int b = 0; b < BUCKETS; b++) {
-            uint32_t here = at[b];
-            at[b] = before;
-            before += here;
-        }
-        for (size_t i = 0; i < count; i++) to[at[from[i] >> p * BITS & (BUCKETS - 1)]++] = from[i];
-        uint32_t *swapped = from;
-        from = to, to = swapped;
+}
+
+/* a and b (n), keys below 2^(2 BITS), ascending each, BITS of the key at a time; spare (2,n). Both at once, and a count waits for
+ * its last writing half as often. */
+static void sort_both(uint32_t *restrict a, uint32_t *restrict b, uint32_t *restrict spare, size_t n) {
+    uint32_t low[2][BUCKETS] = {{0}}, high[2][BUCKETS] = {{0}}, *restrict c = spare, *restrict d = spare + n;
+    for (size_t i = 0; i < n; i++) {
+        low[0][a[i] % BUCKETS]++, high[0][a[i] / BUCKETS]++;
+        low[1][b[i] % BUCKETS]++, high[1][b[i] / BUCKETS]++;
     }
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits = from[i] ^ (from[i] >> 31 ? 0x80000000u : 0xffffffffu);
-        memcpy(&values[i], &bits, sizeof bits);
+    for (int k = 0; k < 2; k++) to_starts(low[k]), to_starts(high[k]);
+    for (size_t i = 0; i < n; i++) c[low[0][a[i] % BUCKETS]++] = a[i], d[low[1][b[i] % BUCKETS]++] = b[i];
+    for (size_t i = 0; i < n; i++) a[high[0][c[i] / BUCKETS]++] = c[i], b[high[1][d[i] / BUCKETS]++] = d[i];
+}
+
+/* Mean distance of the sorted projections p and q (n); keys (4,n). */
+static double sorted_distance(const float *p, const float *q, size_t n, uint32_t *keys) {
+    float least = p[0], most = p[0];
+    uint32_t *a = keys, *b = keys + n;
+    for (size_t i = 0; i < n; i++) {
+        float below = p[i] < q[i] ? p[i] : q[i], above = p[i] < q[i] ? q[i] : p[i];
+        least = below < least ? below : least;
+        most = above > most ? above : most;
     }
+    if (!(most > least)) return 0;
+    float scale = (float)STEPS / (most - least);
+    for (size_t i = 0; i < n; i++) {
+        int x = (int)((p[i] - least) * scale), y = (int)((q[i] - least) * scale);
+        a[i] = (uint32_t)(x < STEPS ? x : STEPS), b[i] = (uint32_t)(y < STEPS ? y : STEPS);
+    }
+    sort_both(a, b, keys + 2 * n, n);
+    int64_t sum = 0;
+    for (size_t i = 0; i < n; i++) sum += abs((int32_t)a[i] - (int32_t)b[i]);
+    return (double)sum / scale / (double)n;
 }
 
 /* out (DIRECTIONS, VALUES): unit vectors. */
@@ -165,35 +184,40 @@ static void draw_directions(plx_rng rng, float *out) {
     }
 }
 
-/* Mean over DIRECTIONS of the mean distance of the sorted projections; NAN without memory. In one thread. */
-static double distance_along(const descriptors *a, const descriptors *b, plx_rng rng) {
-    size_t n = a->count, projections = (size_t)DIRECTIONS * n;
-    float *directions = malloc(sizeof *directions * ((size_t)DIRECTIONS * VALUES + 2 * projections));
-    uint32_t *keys = malloc(sizeof *keys * 2 * n);
-    double sum = 0;
-    if (directions && keys) {
-        float *p = directions + (size_t)DIRECTIONS * VALUES, *q = p + projections;
-        draw_directions(rng, directions);
-        plx_gemm(false, true, DIRECTIONS, n, VALUES, directions, VALUES, a->values, VALUES, 0, p, n);
-        plx_gemm(false, true, DIRECTIONS, n, VALUES, directions, VALUES, b->values, VALUES, 0, q, n);
-        for (size_t d = 0; d < DIRECTIONS; d++) {
-            sort_floats(p + d * n, keys, n);
-            sort_floats(q + d * n, keys, n);
-            for (size_t i = d * n; i < (d + 1) * n; i++) sum += fabs((double)p[i] - q[i]);
-        }
+/* out (DIRECTIONS, count), ROWS descriptors at a time. */
+static void project(const descriptors *d, const float *directions, float *out) {
+#pragma omp parallel for schedule(static)
+    for (size_t row = 0; row < d->count; row += ROWS) {
+        size_t rows = d->count - row < ROWS ? d->count - row : ROWS;
+        plx_gemm(false, true, DIRECTIONS, rows, VALUES, directions, VALUES, d->values + row * VALUES, VALUES,
+                 0, out + row, d->count);
     }
-    bool failed = !directions || !keys;
-    free(directions);
-    free(keys);
-    return failed ? NAN : sum / (double)projections;
 }
 
+/* The mean over REPEATS times DIRECTIONS; NAN without memory. */
 static double sliced_distance(const descriptors *a, const descriptors *b, plx_rng rng) {
-    double repeats[REPEATS], sum = 0;
-#pragma omp parallel for schedule(static)
-    for (int r = 0; r < REPEATS; r++) repeats[r] = distance_along(a, b, plx_rng_fork(rng, (uint64_t)r));
-    for (int r = 0; r < REPEATS; r++) sum += repeats[r];
-    return sum / REPEATS;
+    size_t n = a->count, projections = (size_t)DIRECTIONS * n;
+    float *directions = malloc(sizeof *directions * ((size_t)DIRECTIONS * VALUES + 2 * projections));
+    double distances[DIRECTIONS], sum = 0;
+    bool failed = !directions;
+    for (int r = 0; r < REPEATS && !failed; r++) {
+        float *p = directions + (size_t)DIRECTIONS * VALUES, *q = p + projections;
+        draw_directions(plx_rng_fork(rng, (uint64_t)r), directions);
+        project(a, directions, p);
+        project(b, directions, q);
+#pragma omp parallel reduction(|| : failed)
+        {
+            uint32_t *keys = malloc(sizeof *keys * 4 * n);
+            failed = !keys;
+#pragma omp for schedule(static)
+            for (size_t d = 0; d < DIRECTIONS; d++)
+                if (keys) distances[d] = sorted_distance(p + d * n, q + d * n, n, keys);
+            free(keys);
+        }
+        for (int d = 0; d < DIRECTIONS && !failed; d++) sum += distances[d];
+    }
+    free(directions);
+    return failed ? NAN : sum / (REPEATS * DIRECTIONS);
 }
 
 /* ---- the whole -------------------------------------------------------------------------------------------------------- */
@@ -212,7 +236,8 @@ static void describe(const plx_image *images, int count, int levels, plx_rng rng
             l = next;
         }
     }
-    for (int k = 0; k < levels; k++) normalise(&d[k]);
+#pragma omp parallel for schedule(static)
+    for (int k = 0; k < 3 * levels; k++) normalise(&d[k / 3], (size_t)k % 3);
 }
 
 static int allocate(descriptors *d, int levels, int count) {

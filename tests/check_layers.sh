@@ -40,7 +40,7 @@ BEGIN {
     split("assimp/ embree3/ OpenEXR/ stb/ zip.h nettle/ dnnl oneapi/dnnl popt.h vl/", prefixes)
     split("render render render render datasets datasets nerf/tensor nerf/tensor tools nerf", owners)
     split("Assimp Embree OpenEXR stb libzip nettle oneDNN oneDNN popt VLFeat", libraries)
-    split("assert ctype dirent dlfcn errno fcntl fenv float ftw immintrin inttypes libgen limits link locale math omp poll pthread " \
+    split("assert ctype dirent dlfcn errno fcntl fenv float ftw immintrin inttypes libgen limits link locale malloc math omp poll pthread " \
           "pwd setjmp signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib string strings " \
           "termios time unistd wchar cpuid x86intrin", c)
     for (i in c) standard[c[i] ".h"] = 1

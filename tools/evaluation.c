@@ -39,8 +39,7 @@ static void measure_colours(double *values, const plx_image *truth, const plx_im
     values[PLX_EVAL_SHARPNESS] = plx_sharpness_ratio(image, truth, mask);
     if (side >= 7) values[PLX_EVAL_SSIM] = plx_ssim(truth, image);
     if (side < PLX_SSIM_GAUSSIAN_SIDE) return;
-    values[PLX_EVAL_SSIM_GAUSSIAN] = plx_ssim_gaussian(truth, image);
-    values[PLX_EVAL_MS_SSIM] = plx_ms_ssim(truth, image);
+    plx_gaussian_ssims(&values[PLX_EVAL_SSIM_GAUSSIAN], &values[PLX_EVAL_MS_SSIM], truth, image);
 }
 
 /* Where the truth is, or everywhere: (H,W,1). */
@@ -83,10 +82,11 @@ int plx_eval_measure_object(plx_eval_sample *samples, int count, const plx_view 
         same = same && truth[k].colour.height == first->height && truth[k].colour.width == first->width;
     plx_image *a = calloc(2 * (size_t)count, sizeof *a), *b = a ? a + count : NULL;
     int status = a ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "metrics: out of memory");
-    for (int k = 0; k < count && same && !status; k++) {
-        status = over_white(&a[k], &truth[k].colour);
-        if (!status) status = over_white(&b[k], &prediction[k].colour);
-    }
+    bool failed = false;
+#pragma omp parallel for schedule(static) reduction(|| : failed)
+    for (int k = 0; k < (same && !status ? count : 0); k++)
+        failed = over_white(&a[k], &truth[k].colour) || over_white(&b[k], &prediction[k].colour) || failed;
+    if (failed) status = plx_fail(PLX_ERROR_MEMORY, "metrics: out of memory");
     plx_swd swd;
     if (same && !status && !(status = plx_sliced_wasserstein(&swd, count, a, b, SWD_SEED)))
         samples[0].values[PLX_EVAL_SWD] = swd.mean;
