@@ -65,6 +65,7 @@ typedef struct plx_rays {
 
 struct plx_kernels;
 void plx_kernels_field_ref(struct plx_kernels *table);
-void plx_kernels_field_cpu(struct plx_kernels *table);
+void plx_kernels_field_cpu(struct plx_kernels *table);  /* overrides: field, and those of rays */
+void plx_kernels_field_rays(struct plx_kernels *table); /* overrides: compositing and first hits */
 
 #endif
