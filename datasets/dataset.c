@@ -156,6 +156,12 @@ int plx_dataset_view_count(const plx_dataset *dataset, int object) {
     return source_at(dataset, object)->views;
 }
 
+const char *plx_dataset_view_name(const plx_dataset *dataset, int object, int view) {
+    const plx_source *source = source_at(dataset, object);
+    PLX_CHECK(view >= 0 && view < source->views, "data set: view %d of %d", view, source->views);
+    return source->reader->name ? source->reader->name(source, view) : "";
+}
+
 const char *plx_dataset_note(const plx_dataset *dataset, int object) {
     return source_at(dataset, object)->note;
 }

@@ -22,6 +22,8 @@ int plx_dataset_count(const plx_dataset *dataset); /* objects */
 const char *plx_dataset_name(const plx_dataset *dataset, int object);
 int plx_dataset_find(const plx_dataset *dataset, const char *name); /* the object's number, or -1 */
 int plx_dataset_view_count(const plx_dataset *dataset, int object);
+/* The name of the file that a view is read from, without its folder, or "" where the kind knows none. */
+const char *plx_dataset_view_name(const plx_dataset *dataset, int object, int view);
 /* What the source says was done to its poses (applied_transform, applied_scale), or NULL. Nothing is undone. */
 const char *plx_dataset_note(const plx_dataset *dataset, int object);
 

@@ -115,6 +115,10 @@ void plx_names_close(void *names) {
     free(list);
 }
 
+const char *plx_names_view(const plx_source *source, int index) {
+    return ((const plx_names *)source->own)->names[index];
+}
+
 bool plx_is_picture(const char *name) {
     const char *dot = strrchr(name, '.');
     return dot && (!strcasecmp(dot, ".png") || !strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg"));

@@ -103,4 +103,5 @@ const plx_reader plx_nmr_reader = {.kind = "nmr",
                                    .probe = probe,
                                    .open = open_object,
                                    .view = read_view,
-                                   .close = plx_names_close};
+                                   .close = plx_names_close,
+                                   .name = plx_names_view};

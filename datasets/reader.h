@@ -23,7 +23,8 @@ typedef struct plx_reader {
     int (*open)(plx_dataset *dataset, const char *path, const char *name);
     /* Reads view `index` into *view; sets what it knows of views->near, far and has_alpha. */
     int (*view)(const plx_source *source, int index, plx_view *view, plx_views *views);
-    void (*close)(void *own); /* NULL is fine */
+    void (*close)(void *own);                                 /* NULL is fine */
+    const char *(*name)(const plx_source *source, int index); /* of a view's file; NULL: it has none */
 } plx_reader;
 
 extern const plx_reader plx_transforms_reader, plx_srn_reader, plx_nmr_reader, plx_zero123_reader,
@@ -68,6 +69,8 @@ typedef struct plx_names {
 } plx_names;
 int plx_names_list(plx_names **out, const char *folder, bool (*wanted)(const char *name));
 void plx_names_close(void *names);
+const char *plx_names_view(const plx_source *source,
+                           int index); /* of a source whose own they are, one a view */
 bool plx_is_picture(const char *name); /* by its ending: PNG or JPEG */
 /* "FOLDER/STEM.ENDING" of "STEM.anything"; the folder and its '/' are left out where it is "". malloc'ed. */
 char *plx_name_with(const char *folder, const char *name, const char *ending);

@@ -134,7 +134,8 @@ const plx_reader plx_srn_reader = {.kind = "srn",
                                    .probe = probe,
                                    .open = open_object,
                                    .view = read_view,
-                                   .close = plx_names_close};
+                                   .close = plx_names_close,
+                                   .name = plx_names_view};
 
 /* ---- writing ------------------------------------------------------------------------------------------------------ */
 

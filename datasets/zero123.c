@@ -99,4 +99,5 @@ const plx_reader plx_zero123_reader = {.kind = "zero123",
                                        .probe = probe,
                                        .open = open_object,
                                        .view = read_view,
-                                       .close = plx_names_close};
+                                       .close = plx_names_close,
+                                       .name = plx_names_view};

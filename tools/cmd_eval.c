@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tools/consistency_report.h"
+#include "tools/evaluation_consistency.h"
 #include "tools/evaluation_journal.h"
 #include "tools/evaluation_methods.h"
 #include "tools/evaluation_protocol.h"
@@ -15,26 +17,32 @@
 #include "tools/evaluation_workers.h"
 
 typedef struct eval_values {
-    const char *model, *catalogue, *data, *licence, *json, *sheet, *csv;
-    int split, objects, input, elevation, rows, samples;
-    unsigned methods;
+    const char *model, *catalogue, *data, *licence, *sources, *only, *path, *json, *sheet, *csv;
+    int protocol, split, objects, input, elevation, path_views, field_steps, rows, samples;
+    unsigned methods, consistency;
     int64_t seed;
 } eval_values;
 
 #define AT(member) offsetof(eval_values, member)
 
+enum { OBJECTS, SRN, ZERO123, PICTURES }; /* protocols */
 enum { INPUT_EXACT, INPUT_AUTO };
 enum { ELEVATION_KNOWN, ELEVATION_UNKNOWN };
 enum { SHEET_TARGETS = PLX_EVAL_SHEET_TARGETS, PATH_SIZE = 4096 };
 
 static const plx_option options[] = {
+    {PLX_OPTION_CHOICE, "protocol", 0, AT(protocol), "objects", .word = "objects|srn|zero123|pictures",
+     .help =
+         "the default set's objects; a posed data set with source view 64 (srn) or 0 (zero123); pictures"},
+    {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR",
+     .help = "where make data put the objects; the data set; the folder of pictures"},
     {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE",
      .help = "weights (default: the shipped model)"},
     {PLX_OPTION_SET, "methods", 0, AT(methods), "copy,extruded,feedforward", .word = PLX_EVAL_METHOD_WORDS,
      .help = "what is measured; paper and blend are the two refinements and take minutes an object"},
     {PLX_OPTION_CHOICE, "split", 0, AT(split), "test", .word = "test|validation", .help = "which objects"},
     {PLX_OPTION_INT, "objects", 0, AT(objects), "0", 0, 1e6,
-     .help = "so many, evenly over the split; 0 = all"},
+     .help = "so many, evenly over those there are; 0 = all"},
     {PLX_OPTION_TEXT, "licence", 0, AT(licence), NULL, .word = "WORD",
      .help = "only objects whose licence begins so, such as CC0"},
     {PLX_OPTION_CHOICE, "input", 0, AT(input), "exact", .word = "exact|auto",
@@ -45,7 +53,17 @@ static const plx_option options[] = {
     {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of the refinement"},
     {PLX_OPTION_TEXT, "catalogue", 0, AT(catalogue), "datasets/objects.tsv", .word = "FILE",
      .help = "which objects there are"},
-    {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR", .help = "where make data put them"},
+    {PLX_OPTION_TEXT, "sources", 0, AT(sources), NULL, .word = "VIEW,...",
+     .help = "srn, zero123: views that are no targets, such as 64,104; the first is the input"},
+    {PLX_OPTION_TEXT, "only", 0, AT(only), NULL, .word = "VIEW,...",
+     .help = "srn, zero123: only these are targets; quick: SRN's list of eleven"},
+    {PLX_OPTION_SET, "consistency", 0, AT(consistency), NULL, .word = PLX_SCORE_WORDS,
+     .help = "3D consistency of each method's views, and of the true ones"},
+    {PLX_OPTION_TEXT, "path", 0, AT(path), NULL, .word = "orbit|turntable|spiral|FILE.json",
+     .help = "where those views stand (default: orbit; the targets of srn and zero123)"},
+    {PLX_OPTION_INT, "path-views", 0, AT(path_views), "24", 2, 1000, .help = "along a built-in path"},
+    {PLX_OPTION_INT, "field-steps", 0, AT(field_steps), "400", 1, 1000000,
+     .help = "of the fit of the consistency's field, part of the score"},
     {PLX_OPTION_TEXT, "json", 0, AT(json), NULL, .word = "FILE",
      .help =
          "results in the shape of ns-eval's, one for each method; FILE.partial while it runs, to go on from"},
@@ -60,6 +78,7 @@ static const plx_option options[] = {
 typedef struct evaluation {
     const eval_values *values;
     plx_eval_protocol protocol;
+    plx_path path; /* of the views that are scored; empty: the targets, or none */
     plx_eval_means means;
     char model_path[PATH_SIZE];
     int size, threads;                         /* pixels of the methods' input; of the process */
@@ -73,15 +92,11 @@ typedef struct evaluation {
     unsigned *done; /* (count) bit m: by methods[m] */
 } evaluation;
 
-static void choose_methods(evaluation *e) {
-    for (int m = 0; m < PLX_EVAL_METHODS; m++)
-        if (e->values->methods & 1u << m) e->methods[e->method_count++] = &plx_eval_methods[m];
-}
-
 /* One thread here: the worker processes are forked before any OpenMP team is. */
 static int load_model(evaluation *e) {
     unsigned needs = 0;
-    for (int m = 0; m < e->method_count; m++) needs |= e->methods[m]->needs;
+    for (int m = 0; m < PLX_EVAL_METHODS; m++)
+        if (e->values->methods & 1u << m) needs |= plx_eval_methods[m].needs;
     e->size = 64;
     e->threads = omp_get_max_threads();
     if (!(needs & PLX_EVAL_NEEDS_MODEL)) return PLX_OK;
@@ -92,7 +107,33 @@ static int load_model(evaluation *e) {
     return status;
 }
 
-static int open_protocol(evaluation *e) {
+static int make_path(evaluation *e, int size) {
+    const eval_values *v = e->values;
+    plx_path_options o = plx_path_options_default();
+    size_t length = v->path ? strlen(v->path) : 0;
+    if (length > 5 && !strcmp(v->path + length - 5, ".json"))
+        return plx_path_load(&e->path, v->path, 0, size, size);
+    if (v->path) o.kind = v->path;
+    o.frames = v->path_views;
+    o.width = o.height = size;
+    return plx_path_make(&e->path, &o);
+}
+
+static int open_posed(evaluation *e) {
+    const eval_values *v = e->values;
+    plx_eval_posed_options o = {.data = v->data,
+                                .sources = v->sources           ? v->sources
+                                           : v->protocol == SRN ? "64"
+                                                                : "0",
+                                .only = v->only,
+                                .objects = v->objects,
+                                .size = e->size,
+                                .crop = v->input == INPUT_AUTO,
+                                .path = e->path.count ? &e->path : NULL};
+    return plx_eval_posed_open(&e->protocol, &o);
+}
+
+static int open_objects(evaluation *e) {
     const eval_values *v = e->values;
     plx_eval_objects_options o = {.catalogue = v->catalogue,
                                   .data = v->data,
@@ -100,8 +141,38 @@ static int open_protocol(evaluation *e) {
                                   .licence = v->licence,
                                   .objects = v->objects,
                                   .size = e->size,
-                                  .crop = v->input == INPUT_AUTO};
+                                  .crop = v->input == INPUT_AUTO,
+                                  .path = e->path.count ? &e->path : NULL};
     return plx_eval_objects_open(&e->protocol, &o);
+}
+
+static int open_pictures(evaluation *e) {
+    const eval_values *v = e->values;
+    plx_eval_pictures_options o = {.data = v->data,
+                                   .model = e->means.model,
+                                   .objects = v->objects,
+                                   .size = e->size,
+                                   .path = e->path.count ? &e->path : NULL};
+    return plx_eval_pictures_open(&e->protocol, &o);
+}
+
+static int open_protocol(evaluation *e) {
+    int size = e->values->protocol == PICTURES ? PLX_EVAL_PICTURES_SIZE : e->size, status = PLX_OK;
+    bool posed = e->values->protocol == SRN || e->values->protocol == ZERO123;
+    if (e->values->consistency && (!posed || e->values->path)) status = make_path(e, size);
+    if (status) return status;
+    return posed ? open_posed(e) : e->values->protocol == PICTURES ? open_pictures(e) : open_objects(e);
+}
+
+/* With consistency the truth joins, where it has those views. */
+static int choose_methods(evaluation *e) {
+    unsigned methods = e->values->methods;
+    if (e->values->consistency && e->protocol.true_path) methods |= 1u << PLX_EVAL_TRUTH;
+    if (methods & 1u << PLX_EVAL_TRUTH && e->path.count && !e->protocol.true_path)
+        return plx_fail(PLX_ERROR_USAGE, "--methods truth: there are no true pictures along the path");
+    for (int m = 0; m < PLX_EVAL_METHODS; m++)
+        if (methods & 1u << m) e->methods[e->method_count++] = &plx_eval_methods[m];
+    return PLX_OK;
 }
 
 static int make_results(evaluation *e) {
@@ -115,18 +186,24 @@ static int make_results(evaluation *e) {
     return PLX_OK;
 }
 
-/* All that a measurement depends on, its object and method aside. A model is known by its file's size and time. */
+/* A file is known by its size and time. */
+static json_t *file_of(const char *path) {
+    struct stat info = {0};
+    if (*path) stat(path, &info);
+    return json_pack("[sII]", path, (json_int_t)info.st_size, (json_int_t)info.st_mtime);
+}
+
+/* All that a measurement depends on, its object and method aside. */
 static json_t *settings_of(const evaluation *e) {
     const eval_values *v = e->values;
-    struct stat info = {0};
     json_t *metrics = json_array();
     for (int m = 0; m < PLX_EVAL_METRICS; m++)
         json_array_append_new(metrics, json_string(plx_eval_kinds[m].name));
-    if (*e->model_path) stat(e->model_path, &info);
-    json_t *settings = json_pack("{s:s, s:o, s:[sII], s:b, s:i, s:I, s:i}", "version", PLX_VERSION, "metrics",
-                                 metrics, "model", e->model_path, (json_int_t)info.st_size,
-                                 (json_int_t)info.st_mtime, "elevation", v->elevation == ELEVATION_KNOWN,
-                                 "samples", v->samples, "seed", (json_int_t)v->seed, "size", e->size);
+    json_t *settings = json_pack(
+        "{s:s, s:o, s:o, s:b, s:i, s:I, s:i, s:i, s:o, s:i, s:i}", "version", PLX_VERSION, "metrics", metrics,
+        "model", file_of(e->model_path), "elevation", v->elevation == ELEVATION_KNOWN, "samples", v->samples,
+        "seed", (json_int_t)v->seed, "size", e->size, "consistency", (int)v->consistency, "path",
+        file_of(v->path ? v->path : ""), "path_views", e->path.count, "field_steps", v->field_steps);
     if (!settings || !json_object_update(settings, e->protocol.record)) return settings;
     json_decref(settings);
     return NULL;
@@ -178,13 +255,13 @@ static int start(evaluation *e, const eval_values *v) {
     e->values = v;
     e->means = (plx_eval_means){
         .elevation_known = v->elevation == ELEVATION_KNOWN, .samples = v->samples, .seed = (uint64_t)v->seed};
-    choose_methods(e);
     int status = load_model(e);
     if (!status) status = open_protocol(e);
+    if (!status) status = choose_methods(e);
     if (!status) status = make_results(e);
     if (!status) status = open_journal(e);
     int rows = v->rows < e->protocol.count ? v->rows : e->protocol.count;
-    if (!status) status = plx_eval_sheet_open(&e->sheet, v->sheet, e->size, rows);
+    if (!status) status = plx_eval_sheet_open(&e->sheet, v->sheet, e->protocol.height, rows);
     if (!status) status = find_pending(e);
     return status;
 }
@@ -198,18 +275,19 @@ static void finish(evaluation *e, bool whole) {
     for (int m = 0; m < e->method_count; m++) free(e->results[m].samples);
     plx_model_free(e->means.model);
     plx_eval_protocol_close(&e->protocol);
+    plx_path_free(&e->path);
     free(e->pending);
     free(e->done);
 }
 
 /* ---- one object ------------------------------------------------------------------------------------------------------ */
 
-static int save_strip(const evaluation *e, int object, const plx_eval_method *method, const plx_views *views,
+static int save_strip(const evaluation *e, int object, const plx_eval_method *method, const plx_eval_case *of,
                       const plx_view *predicted) {
     int shown[SHEET_TARGETS];
     const plx_image *pictures[SHEET_TARGETS];
     if (object >= e->sheet.rows || !method->drawn) return PLX_OK;
-    plx_eval_sheet_targets(shown, views);
+    plx_eval_sheet_targets(shown, of->views.views, of->targets);
     for (int s = 0; s < SHEET_TARGETS; s++) pictures[s] = &predicted[shown[s]].colour;
     return plx_eval_strip_save(&e->sheet, e->protocol.ids[object], method->name, SHEET_TARGETS, pictures);
 }
@@ -218,39 +296,73 @@ static int save_truth(const evaluation *e, int object, const plx_eval_case *of) 
     int shown[SHEET_TARGETS];
     const plx_image *pictures[1 + SHEET_TARGETS] = {&of->input.colour};
     if (object >= e->sheet.rows) return PLX_OK;
-    plx_eval_sheet_targets(shown, &of->views);
+    plx_eval_sheet_targets(shown, of->views.views, of->targets);
     for (int s = 0; s < SHEET_TARGETS; s++) pictures[1 + s] = &of->views.views[1 + shown[s]].colour;
     return plx_eval_strip_save(&e->sheet, e->protocol.ids[object], "input", 1 + SHEET_TARGETS, pictures);
 }
 
-/* Of the views that were predicted; entry->samples is filled. */
-static int measure(plx_eval_entry *entry, const plx_eval_method *method, const plx_views *views,
-                   const plx_view *predicted) {
-    int status = PLX_OK;
-    for (int k = 0; k < entry->count && !status; k++) {
-        const plx_view *truth = &views->views[1 + k];
-        entry->samples[k].gap = plx_camera_azimuth_gap(&views->views[0].camera, &truth->camera);
-        status = plx_eval_measure(&entry->samples[k], truth, &predicted[k], method->silhouette_only);
+static bool is_finite(const plx_image *image) {
+    size_t count = (size_t)image->height * (size_t)image->width * (size_t)image->channels;
+    for (size_t i = 0; image->data && i < count; i++)
+        if (!isfinite(image->data[i])) return false;
+    return true;
+}
+
+static int check_predicted(const plx_eval_entry *entry, const plx_eval_case *of, const plx_view *predicted) {
+    for (int k = 0; k + 1 < of->views.count; k++) {
+        const plx_camera *camera = &of->views.views[1 + k].camera;
+        const plx_image *colour = &predicted[k].colour;
+        if (!is_finite(colour) || !is_finite(&predicted[k].depth))
+            return plx_fail(PLX_ERROR_NUMERIC, "%s by %s: view %d has pixels that are no numbers",
+                            entry->object, entry->method, 1 + k);
+        PLX_CHECK(colour->width == camera->width && colour->height == camera->height && colour->channels == 4,
+                  "%s: view %d is (%d,%d,%d)", entry->method, 1 + k, colour->height, colour->width,
+                  colour->channels);
     }
-    if (!status && !method->silhouette_only)
-        status = plx_eval_measure_object(entry->samples, entry->count, &views->views[1], predicted);
+    return PLX_OK;
+}
+
+/* Truth without opacity is opaque: it has no silhouette. */
+static int measure_view(plx_eval_sample *sample, const plx_eval_case *of, int k, const plx_view *predicted,
+                        bool silhouette_only) {
+    plx_view truth = of->views.views[1 + k];
+    plx_image flat = {0};
+    int status = of->views.has_alpha ? PLX_OK : plx_image_over(&flat, &truth.colour, 1);
+    if (flat.data) truth.colour = flat;
+    sample->gap = plx_camera_azimuth_gap(&of->views.views[0].camera, &truth.camera);
+    if (!status) status = plx_eval_measure(sample, &truth, predicted, silhouette_only);
+    plx_image_free(&flat);
+    return status;
+}
+
+/* Of the views that were predicted; fills entry->samples. */
+static int measure(const evaluation *e, plx_eval_entry *entry, const plx_eval_method *method,
+                   const plx_eval_case *of, const plx_view *predicted) {
+    int status = check_predicted(entry, of, predicted);
+    for (int k = 0; k < of->targets && !status; k++)
+        status = measure_view(&entry->samples[k], of, k, &predicted[k], method->silhouette_only);
+    if (status || method->silhouette_only) return status;
+    status = plx_eval_measure_object(entry->samples, of->targets, &of->views.views[1], predicted);
+    if (!status && e->values->consistency)
+        status = plx_eval_consistency(&entry->samples[0], e->values->consistency, e->values->field_steps, of,
+                                      predicted);
     return status;
 }
 
 static int evaluate_method(const evaluation *e, const plx_eval_method *method, int object,
                            const plx_eval_case *of) {
-    int count = e->protocol.targets[object];
+    int count = of->views.count - 1;
     plx_view *predicted = calloc((size_t)count, sizeof *predicted);
-    plx_eval_sample *samples = calloc((size_t)count, sizeof *samples);
+    plx_eval_sample *samples = calloc((size_t)of->targets, sizeof *samples);
     plx_eval_entry entry = {
-        .method = method->name, .object = e->protocol.ids[object], .count = count, .samples = samples};
+        .method = method->name, .object = e->protocol.ids[object], .count = of->targets, .samples = samples};
     int status = predicted && samples ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
     double begun = plx_now();
     for (int k = 0; k < count && !status; k++) predicted[k].camera = of->views.views[1 + k].camera;
     if (!status) status = method->predict(predicted, count, &e->means, of);
     entry.seconds = plx_now() - begun;
-    if (!status) status = measure(&entry, method, &of->views, predicted);
-    if (!status) status = save_strip(e, object, method, &of->views, predicted);
+    if (!status) status = measure(e, &entry, method, of, predicted);
+    if (!status) status = save_strip(e, object, method, of, predicted);
     if (!status) status = plx_eval_journal_add(&e->journal, &entry);
     for (int k = 0; predicted && k < count; k++)
         plx_image_free(&predicted[k].colour), plx_image_free(&predicted[k].depth);
@@ -314,8 +426,8 @@ static plx_eval_set set_of(const evaluation *e) {
     return (plx_eval_set){.count = p->count,
                           .ids = p->ids,
                           .classes = p->classes,
-                          .scales = plx_ms_ssim_scales(p->target_size, p->target_size),
-                          .gaps = true};
+                          .scales = plx_ms_ssim_scales(p->height, p->width),
+                          .gaps = p->gaps};
 }
 
 static int write_json(const evaluation *e, const plx_run *run) {
@@ -339,11 +451,15 @@ static int report(const evaluation *e) {
     const plx_eval_protocol *p = &e->protocol;
     plx_eval_set set = set_of(e);
     int reference = 0;
+    char scored[128];
+    snprintf(scored, sizeof scored, "%d views along %.80s", e->path.count,
+             e->values->path ? e->values->path : "orbit");
     for (int m = 0; m < e->method_count; m++)
         if (e->methods[m]->reference) reference = m;
     plx_progress_end();
-    printf("%d %s, %dx%d, %d views each%s%s\n", p->count, p->title, p->target_size, p->target_size,
+    printf("%d %s, %dx%d, %d views each%s%s\n", p->count, p->title, p->width, p->height,
            plx_eval_targets_max(p), *e->model_path ? "; " : "", e->model_path);
+    if (e->values->consistency) printf("3D consistency: of %s\n", e->path.count ? scored : "the same views");
     printf("mean over an object's views, then over objects, [its 95 %% bootstrap interval] or +- its "
            "standard error\n");
     int status = plx_eval_print(stdout, &set, e->method_count, e->results, reference);

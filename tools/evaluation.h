@@ -19,6 +19,19 @@ enum plx_eval_metric {
     PLX_EVAL_DEPTH_RELATIVE, /* over the true distance */
     PLX_EVAL_DEPTH_COVERAGE, /* those pixels over the truth's */
     PLX_EVAL_SWD,
+    PLX_EVAL_FIELD_PSNR, /* 3D consistency (evaluation_consistency.h), from here on */
+    PLX_EVAL_FIELD_SSIM,
+    PLX_EVAL_FIELD_FLIP,
+    PLX_EVAL_TSED_MATCHES, /* a pair of neighbouring views */
+    PLX_EVAL_TSED_MATCHED, /* share of the pairs that have enough */
+    PLX_EVAL_TSED_MEDIAN,  /* pixels, over those */
+    PLX_EVAL_TSED_FIRST,   /* share of the pairs that are consistent, one a threshold */
+    PLX_EVAL_TSED_LAST = PLX_EVAL_TSED_FIRST + 4,
+    PLX_EVAL_REPROJECTION, /* root mean square */
+    PLX_EVAL_REPROJECTION_COVERAGE,
+    PLX_EVAL_VARIANCE, /* deviation */
+    PLX_EVAL_VARIANCE_COVERAGE,
+    PLX_EVAL_DETAIL, /* of the views that are scored: what blur takes away */
     PLX_EVAL_METRICS
 };
 

@@ -132,8 +132,9 @@ int plx_eval_journal_add(const plx_eval_journal *journal, const plx_eval_entry *
     for (int k = 0; k < entry->count; k++) {
         json_t *view = json_object();
         json_object_set_new(view, "gap", to_json(entry->samples[k].gap));
-        for (int m = 0; m < PLX_EVAL_METRICS; m++)
-            json_object_set_new(view, plx_eval_kinds[m].name, to_json(entry->samples[k].values[m]));
+        for (int m = 0; m < PLX_EVAL_METRICS; m++) /* what is not there is read as NAN */
+            if (!isnan(entry->samples[k].values[m]))
+                json_object_set_new(view, plx_eval_kinds[m].name, to_json(entry->samples[k].values[m]));
         json_array_append_new(views, view);
     }
     json_t *line = json_pack("{s:s, s:s, s:o, s:o}", "method", entry->method, "object", entry->object,

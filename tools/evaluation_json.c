@@ -155,7 +155,17 @@ int plx_eval_json_save(const char *path, const json_t *json) {
 
 /* ---- CSV ------------------------------------------------------------------------------------------------------------ */
 
-static void print_line(FILE *out, const plx_eval_set *set, const plx_eval_result *r, int k, int view) {
+/* An object's own metric that no method has, such as consistency that was not asked for, has no column. */
+static bool has_column(int metric, int count, const plx_eval_result *results) {
+    if (!plx_eval_kinds[metric].of_object) return true;
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < results[i].count; k++)
+            if (!isnan(results[i].samples[k].values[metric])) return true;
+    return false;
+}
+
+static void print_line(FILE *out, const plx_eval_set *set, const plx_eval_result *r, int k, int view,
+                       const bool *columns) {
     const plx_eval_sample *s = &r->samples[k];
     fprintf(out, "%s,%s,%s,", r->method, set->ids[s->object], set->classes ? set->classes[s->object] : "");
     if (r->views)
@@ -164,22 +174,25 @@ static void print_line(FILE *out, const plx_eval_set *set, const plx_eval_result
         fprintf(out, "%d,", view);
     if (set->gaps) fprintf(out, "%.2f", s->gap);
     for (int m = 0; m < PLX_EVAL_METRICS; m++)
-        if (!plx_eval_kinds[m].of_object) fprintf(out, isnan(s->values[m]) ? "," : ",%.6g", s->values[m]);
+        if (columns[m]) fprintf(out, isnan(s->values[m]) ? "," : ",%.6g", s->values[m]);
     fprintf(out, "\n");
 }
 
 int plx_eval_csv(const char *path, const plx_eval_set *set, int count, const plx_eval_result *results) {
     plx_writer writer;
+    bool columns[PLX_EVAL_METRICS];
     int status = plx_writer_open(&writer, path);
     if (status) return status;
     fprintf(writer.file, "method,object,class,view,gap");
-    for (int m = 0; m < PLX_EVAL_METRICS; m++)
-        if (!plx_eval_kinds[m].of_object) fprintf(writer.file, ",%s", plx_eval_kinds[m].name);
+    for (int m = 0; m < PLX_EVAL_METRICS; m++) {
+        columns[m] = has_column(m, count, results);
+        if (columns[m]) fprintf(writer.file, ",%s", plx_eval_kinds[m].name);
+    }
     fprintf(writer.file, "\n");
     for (int i = 0; i < count; i++)
         for (int k = 0, view = 1; k < results[i].count; k++, view++) {
             if (k && results[i].samples[k].object != results[i].samples[k - 1].object) view = 1;
-            print_line(writer.file, set, &results[i], k, view);
+            print_line(writer.file, set, &results[i], k, view, columns);
         }
     return plx_writer_commit(&writer);
 }

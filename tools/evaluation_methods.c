@@ -10,6 +10,19 @@ static int quiet_progress(const plx_progress *progress, void *user) {
 
 /* ---- without a model ------------------------------------------------------------------------------------------------ */
 
+static int predict_truth(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
+    int status = PLX_OK;
+    (void)means;
+    for (int k = 0; k < count && !status; k++) {
+        const plx_view *truth = &of->views.views[1 + k];
+        if (!truth->colour.data)
+            return plx_fail(PLX_ERROR_INPUT, "there are no true pictures along the path");
+        status = plx_image_copy(&out[k].colour, &truth->colour);
+        if (!status && truth->depth.data) status = plx_image_copy(&out[k].depth, &truth->depth);
+    }
+    return status;
+}
+
 static int predict_copy(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
     int status = PLX_OK;
     (void)means;
@@ -71,6 +84,7 @@ static int predict_blend(plx_view *out, int count, const plx_eval_means *means, 
 /* ---- all of them -------------------------------------------------------------------------------------------------------- */
 
 const plx_eval_method plx_eval_methods[PLX_EVAL_METHODS] = {
+    {.name = "truth", .predict = predict_truth},
     {.name = "copy", .predict = predict_copy},
     {.name = "extruded", .silhouette_only = true, .predict = predict_extruded},
     {.name = "feedforward",

@@ -6,9 +6,9 @@
 #include "tools/evaluation_protocol.h"
 
 #define PLX_EVAL_METHOD_WORDS \
-    "copy|extruded|feedforward|paper|blend" /* the names of plx_eval_methods, in order */
+    "truth|copy|extruded|feedforward|paper|blend" /* the names of plx_eval_methods, in order */
 
-enum { PLX_EVAL_METHODS = 5 };
+enum { PLX_EVAL_TRUTH, /* what is true: the reference of consistency */ PLX_EVAL_METHODS = 6 };
 enum { PLX_EVAL_NEEDS_MODEL = 1 };
 
 /* What methods may use; the same for all objects. */
@@ -25,7 +25,8 @@ typedef struct plx_eval_method {
     bool silhouette_only; /* no colour: only the IoU is measured */
     bool drawn;           /* on the sheet */
     bool reference;       /* the others are compared with it, where it is measured */
-    /* The views of out[0 .. count-1].camera: colour (H,W,4) and, where the method has it, depth. */
+    /* out[k] is to become of->views.views[1 + k], whose camera it has, for k < count: colour (H,W,4) of the camera's size and,
+     * where the method has it, depth. */
     int (*predict)(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of);
 } plx_eval_method;
 

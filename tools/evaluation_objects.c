@@ -29,7 +29,7 @@ static int select_objects(source *s, int *count) {
     if (!usable)
         return plx_fail(PLX_ERROR_INPUT, "%s: no object of this split and licence", s->options.catalogue);
     int n = s->options.objects && s->options.objects < usable ? s->options.objects : usable;
-    for (int kept = 0; kept < n; kept++) s->objects[kept] = s->objects[(int64_t)kept * usable / n];
+    for (int kept = 0; kept < n; kept++) s->objects[kept] = s->objects[plx_eval_evenly(kept, n, usable)];
     *count = n;
     return PLX_OK;
 }
@@ -49,31 +49,38 @@ static int cropped_input(plx_view *out, const source *s, const plx_object *objec
     return status;
 }
 
+/* The path as plx_protocol_views draws the others. */
+static int draw_path(plx_eval_case *of, const source *s, const plx_object *object) {
+    plx_scene *scene = NULL;
+    plx_draw_options o = plx_draw_options_default();
+    o.samples = 16;
+    o.depth = true;
+    int status = plx_eval_case_extend(of, PLX_PROTOCOL_TARGETS, s->options.path);
+    if (!status) status = plx_object_scene(&scene, object, s->options.data, 0);
+    for (int k = of->scored; k < of->views.count && !status; k++)
+        status = plx_scene_draw(scene, &of->views.views[k], &o);
+    plx_scene_free(scene);
+    return status;
+}
+
 static int load(const plx_eval_protocol *p, int index, plx_eval_case *out) {
     const source *s = p->source;
     const plx_object *object = s->objects[index];
-    *out = (plx_eval_case){0};
+    *out = (plx_eval_case){.targets = PLX_PROTOCOL_TARGETS, .scored = 1};
     int status = plx_protocol_views(&out->views, object, s->options.data, s->options.size);
-    if (status) return status;
-    const plx_view *first = &out->views.views[0];
-    if (s->options.crop)
-        status = cropped_input(&out->input, s, object, &first->camera);
-    else {
-        out->input.camera = first->camera;
-        status = plx_image_copy(&out->input.colour, &first->colour);
+    if (!status && s->options.path) status = draw_path(out, s, object);
+    if (!status && s->options.crop) {
+        status = cropped_input(&out->input, s, object, &out->views.views[0].camera);
+    } else if (!status) {
+        out->input.camera = out->views.views[0].camera;
+        status = plx_image_copy(&out->input.colour, &out->views.views[0].colour);
     }
     if (status) plx_eval_case_free(out);
     return status;
 }
 
-static int load_mesh(const plx_eval_protocol *p, int index, plx_scene **out) {
-    const source *s = p->source;
-    return plx_object_scene(out, s->objects[index], s->options.data, 0);
-}
-
 static void close_source(plx_eval_protocol *p) {
     source *s = p->source;
-    if (!s) return;
     plx_catalogue_free(&s->catalogue);
     free(s->objects);
     free(s);
@@ -84,7 +91,8 @@ static int describe(plx_eval_protocol *p, const source *s) {
     const char *split = plx_split_name(o->split);
     snprintf(p->name, sizeof p->name, "%s-%d", split, o->size);
     snprintf(p->title, sizeof p->title, "objects of the %s split", split);
-    p->size = p->target_size = o->size;
+    p->size = p->width = p->height = o->size;
+    p->true_path = p->gaps = true;
     for (int i = 0; i < p->count; i++) {
         p->ids[i] = s->objects[i]->id;
         p->classes[i] = s->objects[i]->class_name;
@@ -98,7 +106,7 @@ static int describe(plx_eval_protocol *p, const source *s) {
 int plx_eval_objects_open(plx_eval_protocol *out, const plx_eval_objects_options *options) {
     source *s = calloc(1, sizeof *s);
     int count = 0;
-    *out = (plx_eval_protocol){.load = load, .mesh = load_mesh, .close = close_source, .source = s};
+    *out = (plx_eval_protocol){.load = load, .close = close_source, .source = s};
     if (!s) return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
     s->options = *options;
     int status = plx_catalogue_load(&s->catalogue, options->catalogue);

@@ -58,7 +58,7 @@ static void print_error_cell(FILE *out, const plx_eval_result *r, int metric, in
     plx_eval_mean m = plx_eval_average(r->samples, r->count, (enum plx_eval_metric)metric, gap);
     int decimals = plx_eval_kinds[metric].decimals;
     char text[64] = "-";
-    if (m.objects > 1)
+    if (m.objects > 1 && isfinite(m.error))
         snprintf(text, sizeof text, "%.*f +-%.*f", decimals, m.mean, decimals, m.error);
     else if (m.objects)
         snprintf(text, sizeof text, "%.*f", decimals, m.mean);

@@ -38,7 +38,7 @@ json_t *plx_eval_json(const plx_eval_set *set, int count, const plx_eval_result 
 
 int plx_eval_json_save(const char *path, const json_t *json);
 
-/* method,object,class,view,gap,psnr,...: a line a view. */
+/* method,object,class,view,gap,psnr,...: a line a view; an object's own metrics stand in its first. */
 int plx_eval_csv(const char *path, const plx_eval_set *set, int count, const plx_eval_result *results);
 
 /* The part of a result that is of one class: samples is malloc'ed. */

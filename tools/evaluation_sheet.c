@@ -25,13 +25,14 @@ void plx_eval_sheet_close(plx_eval_sheet *sheet, bool remove) {
     sheet->path = NULL;
 }
 
-void plx_eval_sheet_targets(int out[PLX_EVAL_SHEET_TARGETS], const plx_views *views) {
+void plx_eval_sheet_targets(int out[PLX_EVAL_SHEET_TARGETS], const plx_view *views, int targets) {
     for (int s = 0; s < PLX_EVAL_SHEET_TARGETS; s++) {
         double nearest = INFINITY;
-        for (int k = 0; k + 1 < views->count; k++) {
+        for (int k = 0; k < targets; k++) {
             bool taken = false;
-            for (int before = 0; before < s; before++) taken |= out[before] == k;
-            double gap = plx_camera_azimuth_gap(&views->views[0].camera, &views->views[1 + k].camera);
+            for (int before = 0; before < s && targets >= PLX_EVAL_SHEET_TARGETS; before++)
+                taken |= out[before] == k;
+            double gap = plx_camera_azimuth_gap(&views[0].camera, &views[1 + k].camera);
             double away = fabs(gap - (30 + 60 * s));
             if (taken || away >= nearest) continue;
             nearest = away;
@@ -59,6 +60,12 @@ int plx_eval_strip_save(const plx_eval_sheet *sheet, const char *object, const c
     for (int i = 0; i < count && !status; i++) {
         plx_image flat = {0};
         status = plx_image_over(&flat, pictures[i], 1);
+        if (!status && (flat.height != sheet->size || flat.width != sheet->size)) {
+            plx_image fitted = {0};
+            status = plx_image_resize(&fitted, &flat, sheet->size, sheet->size);
+            plx_image_free(&flat);
+            flat = fitted;
+        }
         if (!status) plx_image_paste(&strip, &flat, i * sheet->size, 0);
         plx_image_free(&flat);
     }

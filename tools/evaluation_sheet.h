@@ -17,10 +17,11 @@ typedef struct plx_eval_sheet {
 } plx_eval_sheet;
 
 int plx_eval_sheet_open(plx_eval_sheet *sheet, const char *path, int size, int rows);
-/* The targets whose azimuth is nearest to 30, 90 and 150 degrees from the input's, each once. views[0] is the input. */
-void plx_eval_sheet_targets(int out[PLX_EVAL_SHEET_TARGETS], const plx_views *views);
+/* The targets whose azimuth is nearest to 30, 90 and 150 degrees from the input's, each once if there are as many; views[0] is
+ * the input, the targets are views[1 .. targets]. */
+void plx_eval_sheet_targets(int out[PLX_EVAL_SHEET_TARGETS], const plx_view *views, int targets);
 
-/* `count` pictures (size,size,4) of one object by one method ("input" holds the input and the true targets). */
+/* `count` pictures of one object, RGBA, brought to size x size, by one method ("input" holds the input and the true targets). */
 int plx_eval_strip_save(const plx_eval_sheet *sheet, const char *object, const char *method, int count,
                         const plx_image *const *pictures);
 bool plx_eval_strip_exists(const plx_eval_sheet *sheet, const char *object, const char *method);
