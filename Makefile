@@ -19,7 +19,7 @@ CFLAGS_debug := -O0 -march=native -g
 CFLAGS_sanitize := -O1 -march=native -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
     $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -fPIC -MMD -MP -I. -DCGLM_ALL_UNALIGNED
-LDLIBS := -lassimp -lembree3 -lOpenEXRCore-3_1 -lzip -ldnnl -lvl -ljansson -lnettle -lpopt -lm
+LDLIBS := -lassimp -lembree3 -lOpenEXRCore-3_1 -lzip -ldnnl -lvl -ljansson -llmdb -lxxhash -lnettle -lpopt -lm
 
 library_sources := $(wildcard nerf/core/*.c nerf/tensor/*.c nerf/*.c diffusion/*.c render/*.c datasets/*.c)
 tool_sources := $(wildcard tools/*.c)
@@ -53,8 +53,8 @@ $(build)/%.o: %.c Makefile
 	$(quiet)$(CC) $(CFLAGS) -c -o $@ $<
 
 # ---- Debian packages, by name --------------------------------------------------------------------------------------
-deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembree-dev libjansson-dev libopenexr-dev \
-    libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libzip-dev ffmpeg
+deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembree-dev libjansson-dev liblmdb-dev libopenexr-dev \
+    libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libxxhash-dev libzip-dev ffmpeg
 deps-lint: packages := clang clang-format libomp-dev
 deps-data: packages := unzip
 deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp

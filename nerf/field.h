@@ -36,4 +36,9 @@ struct plx_field {
 /* Planes are zero (unguided: N(0, .1)); `train` makes gradients and optimiser blocks. */
 int plx_field_create(plx_field **out, plx_field_size size, plx_frame frame, uint64_t seed, bool train);
 
+/* A scene file's tensors and metadata; `half` for the planes. `path` stands in error lines. */
+int plx_field_to_checkpoint(plx_checkpoint *checkpoint, const plx_field *field, bool half);
+int plx_field_from_checkpoint(plx_field **out, const plx_checkpoint *checkpoint, const char *path,
+                              bool train);
+
 #endif

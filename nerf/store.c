@@ -70,17 +70,22 @@ static int put_metadata(plx_checkpoint *checkpoint, const plx_field *field) {
     return status;
 }
 
-int plx_field_save(const plx_field *field, const char *path, bool half) {
-    plx_checkpoint *checkpoint;
-    int status = plx_checkpoint_create(&checkpoint);
-    if (status) return status;
+int plx_field_to_checkpoint(plx_checkpoint *checkpoint, const plx_field *field, bool half) {
+    int status = PLX_OK;
     for (int i = 0; i < plx_params_count(field->params) && !status; i++) {
         const plx_param *p = plx_params_at(field->params, i);
         bool plane = strncmp(p->name, "planes.", 7) == 0;
         status = plx_checkpoint_put(checkpoint, p->name, p->tensor.ndim, p->tensor.shape, p->tensor.data,
                                     half && plane);
     }
-    if (!status) status = put_metadata(checkpoint, field);
+    return status ? status : put_metadata(checkpoint, field);
+}
+
+int plx_field_save(const plx_field *field, const char *path, bool half) {
+    plx_checkpoint *checkpoint;
+    int status = plx_checkpoint_create(&checkpoint);
+    if (status) return status;
+    status = plx_field_to_checkpoint(checkpoint, field, half);
     if (!status) status = plx_checkpoint_save(checkpoint, path);
     plx_checkpoint_free(checkpoint);
     return status;
@@ -204,27 +209,34 @@ static int check_rules(const plx_checkpoint *checkpoint, const char *path) {
     return PLX_OK;
 }
 
-int plx_field_load(plx_field **out, const char *path, bool train) {
-    plx_checkpoint *checkpoint;
+int plx_field_from_checkpoint(plx_field **out, const plx_checkpoint *checkpoint, const char *path,
+                              bool train) {
     plx_field *field = NULL;
     plx_frame frame;
     plx_field_size size;
     *out = NULL;
-    int status = plx_checkpoint_load(&checkpoint, path);
-    if (status) return status;
-    status = check_rules(checkpoint, path);
+    int status = check_rules(checkpoint, path);
     if (!status) status = parse_frame(&frame, plx_checkpoint_get(checkpoint, "frame"), path);
     if (!status) status = field_size_of(checkpoint, &size, path);
     if (!status) status = plx_field_create(&field, size, frame, 0, train);
     if (!status) status = get_threshold(checkpoint, &field->empty_below, path);
     if (!status) status = plx_params_load(field->params, checkpoint, "");
-    plx_checkpoint_free(checkpoint);
     if (status) {
         plx_field_free(field);
         return status;
     }
     *out = field;
     return PLX_OK;
+}
+
+int plx_field_load(plx_field **out, const char *path, bool train) {
+    plx_checkpoint *checkpoint;
+    *out = NULL;
+    int status = plx_checkpoint_load(&checkpoint, path);
+    if (status) return status;
+    status = plx_field_from_checkpoint(out, checkpoint, path, train);
+    plx_checkpoint_free(checkpoint);
+    return status;
 }
 
 /* ---- what a file is

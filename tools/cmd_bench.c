@@ -7,6 +7,7 @@
 #include "tools/bench_report.h"
 #include "tools/bench_scaling.h"
 #include "tools/bench_stages.h"
+#include "tools/bench_store.h"
 
 typedef struct bench_values {
     const char *output, *filter, *model;
@@ -24,7 +25,7 @@ static const plx_option options[] = {
     {PLX_OPTION_TEXT, "output", 'o', AT(output), NULL, .word = "FILE",
      .help = "everything measured, as JSON"},
     {PLX_OPTION_TEXT, "filter", 0, AT(filter), NULL, .word = "TEXT",
-     .help = "only what has TEXT in \"KIND NAME\": conv_fwd, kernel, stage, view"},
+     .help = "only what has TEXT in \"KIND NAME\": conv_fwd, kernel, stage, view, store"},
     {PLX_OPTION_INT, "runs", 0, AT(runs), "10", 1, PLX_TIMING_RUNS, .help = "of each entry, after a warm-up"},
     {PLX_OPTION_SET, "table", 0, AT(tables), "cpu,ref", .word = "cpu|ref", .help = "kernel tables"},
     {PLX_OPTION_FLAG, "quick", 0, AT(quick),
@@ -115,6 +116,20 @@ static int bench_stages(job *j) {
     return PLX_OK;
 }
 
+static int bench_store(job *j) {
+    for (int i = 0; i < plx_bench_store_count(); i++) {
+        char name[96];
+        plx_bench_store_name(i, name);
+        if (!wanted(j, "store", name)) continue;
+        plx_bench_entry entry = {.kind = "store", .table = "cpu"};
+        plx_workload work;
+        int status = plx_bench_store_open(&work, i);
+        if (!status) status = measure(j, &work, &entry, plan(j, 3, 5));
+        if (status) return status;
+    }
+    return PLX_OK;
+}
+
 /* How many entries the filter lets through. */
 static int count_wanted(const job *j) {
     char name[96];
@@ -126,6 +141,10 @@ static int count_wanted(const job *j) {
     for (int i = 0; i < plx_stage_count(); i++) {
         plx_stage_name(i, j->values->quick, name);
         count += wanted(j, "stage", name);
+    }
+    for (int i = 0; i < plx_bench_store_count(); i++) {
+        plx_bench_store_name(i, name);
+        count += wanted(j, "store", name);
     }
     return count;
 }
@@ -173,6 +192,7 @@ static int run_entries(job *j, const plx_run *run) {
     if (!status) plx_bench_print_peaks(stdout, &j->bench.peaks);
     if (!status) status = bench_kernels(j);
     if (!status) status = bench_stages(j);
+    if (!status) status = bench_store(j);
     return !status && v->output ? plx_bench_save(&j->bench, run, NULL, v->output) : status;
 }
 

@@ -1,5 +1,5 @@
 /* parallax fit: a radiance field from many posed views of one object. */
-#include "tools/parallax.h"
+#include "tools/keep.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 typedef struct fit_values {
-    const char *output, *object, *sheet;
+    const char *output, *object, *sheet, *store;
     int holdout, steps, rays, resolution, channels, hidden;
     float rate, radius, seconds;
     int64_t seed;
@@ -37,6 +37,7 @@ static const plx_option options[] = {
      .help = "of the sphere about the origin that holds the object (default: from the cameras)"},
     {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of everything random"},
     {PLX_OPTION_FLAG, "half", 0, AT(half), .help = "store the planes as 16-bit floats"},
+    PLX_KEEP_OPTION(AT(store)),
     {.type = PLX_OPTION_END}};
 
 /* ---- views ------------------------------------------------------------------------------------------------ */
@@ -166,18 +167,22 @@ static int run_fit(const plx_run *run) {
         return plx_fail(PLX_ERROR_USAGE, "fit: --sheet shows the views of --holdout");
     plx_views seen = {0}, unseen = {0};
     plx_field *field = NULL;
+    plx_latents *latents = NULL;
     int status = check_writable(v->output);
     if (!status && v->sheet) status = check_writable(v->sheet);
     if (!status) status = load_views(v, run->arguments[0], &seen, &unseen);
+    if (!status) status = plx_keep_open(&latents, v->store);
     double began = plx_now();
     plx_fit_options o = status ? plx_fit_options_default() : fit_options(v, &seen);
     if (!status) status = plx_fit(&field, &seen, &o, plx_show_progress, NULL);
     plx_progress_end();
     if (!status) status = plx_field_save(field, v->output, v->half);
+    if (!status) status = plx_keep_field(latents, seen.name, field, NULL, run->arguments[0], run);
     if (!status)
         printf("%s: %s, %d views, sphere of radius %.4g, fitted in %.1f s\n", v->output, seen.name,
                seen.count, (double)o.radius, plx_now() - began);
     if (!status && unseen.count) status = measure(field, &unseen, v->sheet);
+    plx_latents_free(latents);
     plx_field_free(field);
     plx_views_free(&seen);
     plx_views_free(&unseen);

@@ -1,5 +1,6 @@
 /* parallax reconstruct: one picture in; a radiance field, novel views and an orbit video out. */
 #include "tools/frames.h"
+#include "tools/keep.h"
 #include "tools/output.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 
 typedef struct reconstruct_values {
-    const char *output, *model;
+    const char *output, *model, *store;
     float fov, elevation;
     int crop, refine, views, frames, size;
     int64_t seed;
@@ -39,6 +40,7 @@ static const plx_option options[] = {
     {PLX_OPTION_INT, "size", 0, AT(size), "128", 16, 4096, .word = "PX",
      .help = "of the views and the video"},
     {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of everything random"},
+    PLX_KEEP_OPTION(AT(store)),
     {.type = PLX_OPTION_END}};
 
 /* ---- what is made -------------------------------------------------------------------------------------------------- */
@@ -48,6 +50,8 @@ typedef struct job {
     const reconstruct_values *values;
     const char *image_path;
     plx_model *model;
+    plx_latents *latents; /* of --store, or NULL */
+    const char *name;     /* in it */
     char model_path[PATH_SIZE];
     plx_view input;
     plx_field *field;
@@ -164,6 +168,7 @@ static int reconstruct_one(job *j, const char *folder) {
     stage_done(j, "video");
     if (!status) status = write_record(j, out.temporary);
     if (!status) status = plx_output_commit(&out);
+    if (!status) status = plx_keep_field(j->latents, j->name, j->field, NULL, j->image_path, j->run);
     plx_output_close(&out);
     if (!status) {
         const char *key;
@@ -214,16 +219,19 @@ static int run_reconstruct(const plx_run *run) {
     job j = {.run = run, .values = v};
     int status = plx_model_path(j.model_path, sizeof j.model_path, v->model);
     if (!status) status = plx_model_load(&j.model, j.model_path);
+    if (!status) status = plx_keep_open(&j.latents, v->store);
     for (int i = 0; i < run->count && !status; i++) {
         char folder[PATH_SIZE], name[PATH_SIZE];
         j.image_path = run->arguments[i];
         stem(name, j.image_path);
+        j.name = name;
         if (run->count > 1)
             status = plx_output_join(folder, v->output, name);
         else
             snprintf(folder, sizeof folder, "%s", v->output);
         if (!status) status = reconstruct_one(&j, folder);
     }
+    plx_latents_free(j.latents);
     plx_model_free(j.model);
     return status;
 }

@@ -1,11 +1,11 @@
 /* parallax train: one stage of the model, on the default object set drawn live from its meshes, or on a data set. */
-#include "tools/parallax.h"
+#include "tools/keep.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct train_values {
-    const char *output, *data, *catalogue, *views, *init, *frame, *planes;
+    const char *output, *data, *catalogue, *views, *init, *frame, *planes, *store;
     int stage, batch, size, denoiser_width, targets, warmup, variants, validate, validation_objects, overfit;
     int64_t steps, seed;
     float rate, save_minutes, condition_noise;
@@ -49,6 +49,8 @@ static const plx_option options[] = {
     {PLX_OPTION_FLOAT, "save-minutes", 0, AT(save_minutes), "10", 0, 1e6, .help = "between saves"},
     {PLX_OPTION_FLOAT, "condition-noise", 0, AT(condition_noise), "1", 0, 10,
      .help = "blur and noise on the denoiser's condition"},
+    {PLX_OPTION_TEXT, "store", 0, AT(store), NULL, .word = "FOLDER",
+     .help = "in the end, keep the fields of the validation objects in this latent store"},
     {.type = PLX_OPTION_END}};
 
 /* ---- batches ---------------------------------------------------------------------------------------------------- */
@@ -151,6 +153,34 @@ static char *record_text(const plx_run *run, const source *s) {
     return text;
 }
 
+static const char *class_of(const source *s, const char *id) {
+    for (int i = 0; i < s->catalogue.count; i++)
+        if (!strcmp(s->catalogue.objects[i].id, id)) return s->catalogue.objects[i].class_name;
+    return NULL;
+}
+
+/* The trained model's field of every validation object, from its input view. */
+static int keep_validation(const plx_run *run, const source *s, plx_latents *latents,
+                           const plx_validation *validation) {
+    char path[4096];
+    plx_model *model = NULL;
+    snprintf(path, sizeof path, "%s/model.safetensors", s->values->output);
+    int status = plx_model_load(&model, path);
+    for (int i = 0; i < validation->objects && !status; i++) {
+        const plx_views *object = &validation->items[i];
+        plx_field *field = NULL;
+        status = plx_model_reconstruct(&field, model, &object->views[0], true, false);
+        if (!status)
+            status = plx_keep_field(latents, object->name, field, class_of(s, object->name), path, run);
+        plx_field_free(field);
+        if (!status &&
+            plx_progress_report(plx_show_progress, NULL, "store", i + 1, validation->objects, NULL))
+            status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
+    }
+    plx_model_free(model);
+    return status;
+}
+
 static int run_train(const plx_run *run) {
     const train_values *v = run->values;
     if (!v->output) return plx_fail(PLX_ERROR_USAGE, "train: --output FOLDER is needed");
@@ -171,13 +201,20 @@ static int run_train(const plx_run *run) {
     o.save_seconds = v->save_minutes * 60;
     o.condition_noise = v->condition_noise;
     plx_validation validation = {0};
+    plx_latents *latents = NULL;
     int status = open_source(&s);
     if (!status && s.set && v->validate) status = validation_views(&validation, &s, o.size);
+    if (!status && v->store && !validation.objects)
+        status =
+            plx_fail(PLX_ERROR_USAGE, "train: --store keeps validation objects, of which there are none");
+    if (!status) status = plx_keep_open(&latents, v->store);
     char *record = status ? NULL : record_text(run, &s);
     o.record = record;
     if (!status)
         status = plx_train(&o, s.set ? live_batch : dataset_batch, &s,
                            validation.objects ? &validation : NULL, plx_show_progress, NULL);
+    if (!status && latents) status = keep_validation(run, &s, latents, &validation);
+    plx_latents_free(latents);
     for (int i = 0; i < validation.objects; i++) plx_views_free((plx_views *)&validation.items[i]);
     free((void *)validation.items);
     free(record);

@@ -326,6 +326,17 @@ int plx_checkpoint_set(plx_checkpoint *checkpoint, const char *key, const char *
     return PLX_OK;
 }
 
+char *plx_checkpoint_metadata(const plx_checkpoint *checkpoint) {
+    return json_dumps(checkpoint->metadata, JSON_COMPACT | JSON_SORT_KEYS);
+}
+
+int plx_checkpoint_set_metadata(plx_checkpoint *checkpoint, const char *json) {
+    json_t *value = json_loads(json, JSON_REJECT_DUPLICATES, NULL);
+    int status = parse_metadata(checkpoint, value);
+    json_decref(value);
+    return status;
+}
+
 /* By alignment, widest first, then by name. */
 static int compare_order(const void *a, const void *b) {
     const entry *x = *(entry *const *)a, *y = *(entry *const *)b;

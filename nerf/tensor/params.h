@@ -67,6 +67,9 @@ int plx_checkpoint_put(plx_checkpoint *checkpoint, const char *name, int ndim, c
                        const float *data, bool half);
 int plx_checkpoint_set(plx_checkpoint *checkpoint, const char *key, const char *value); /* metadata */
 const char *plx_checkpoint_get(const plx_checkpoint *checkpoint, const char *key);      /* NULL if absent */
+/* All metadata as a JSON object of strings, compact, sorted by key: malloc'ed, NULL without memory; and put back. */
+char *plx_checkpoint_metadata(const plx_checkpoint *checkpoint);
+int plx_checkpoint_set_metadata(plx_checkpoint *checkpoint, const char *json);
 int plx_checkpoint_save(const plx_checkpoint *checkpoint, const char *path);
 
 int plx_checkpoint_count(const plx_checkpoint *checkpoint);

@@ -1,0 +1,143 @@
+/* parallax store: scenes in and out by the command, and what it refuses. */
+#include "tests/test.h"
+
+#include <unistd.h>
+
+#include "nerf/core/file.h"
+#include "nerf/field.h"
+
+static const char *at(const char *name) {
+    static char paths[8][256];
+    static int turn;
+    char *path = paths[turn++ % 8];
+    snprintf(path, sizeof paths[0], "%s/cmd_store/%s", test_directory(), name);
+    return path;
+}
+
+/* `parallax store WORDS`, where every '@' stands for the tests' folder and a '/'. */
+static const char *arguments(const char *words) {
+    static char text[4096];
+    size_t used = (size_t)snprintf(text, sizeof text, "store ");
+    for (; *words && used + 300 < sizeof text; words++)
+        if (*words == '@')
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s/cmd_store/", test_directory());
+        else
+            text[used++] = *words;
+    text[used] = 0;
+    return text;
+}
+
+static void succeeds(const char *words, const char *holding) {
+    const char *said;
+    int code = test_run_parallax_output(arguments(words), &said);
+    EXPECT(code == 0 && strstr(said, holding), "store %s: exit %d, no '%s' in '%s'", words, code, holding,
+           said);
+}
+
+/* Fails with `code` and one line that holds the text. */
+static void fails(const char *words, int code, const char *holding) {
+    const char *said;
+    int got = test_run_parallax(arguments(words), &said);
+    EXPECT(got == code && !strncmp(said, "parallax: ", 10) && strchr(said, '\n') == said + strlen(said) - 1,
+           "store %s: exit %d: '%s'", words, got, said);
+    EXPECT(strstr(said, holding), "store %s: no '%s' in '%s'", words, holding, said);
+}
+
+static void save_scenes(void) {
+    plx_field_size size = {.N = 1, .C = 16, .F = 4, .H = 16, .xy = {8, 8}, .xz = {8, 8}, .yz = {8, 8}};
+    plx_camera none = {0};
+    if (plx_make_directories(at("scenes"))) abort();
+    for (uint64_t seed = 1; seed < 4; seed++) {
+        plx_field *field;
+        char name[64];
+        snprintf(name, sizeof name, "scenes/s%d.safetensors", (int)seed);
+        if (plx_field_create(&field, size, plx_frame_make(PLX_FRAME_WORLD, &none, 0.5f), seed, false) ||
+            plx_field_save(field, at(name), seed == 2))
+            abort();
+        plx_field_free(field);
+    }
+    if (plx_file_write(at("bad.safetensors"), "no", 2)) abort();
+}
+
+/* The file's weights are those of the other, and it has this much more metadata. */
+static void same_scene(const char *a, const char *b) {
+    plx_field *x = NULL, *y = NULL;
+    if (plx_field_load(&x, at(a), false) || plx_field_load(&y, at(b), false)) {
+        EXPECT(false, "%s", plx_error());
+    } else {
+        for (int i = 0; i < plx_params_count(x->params); i++) {
+            const plx_tensor *p = &plx_params_at(x->params, i)->tensor,
+                             *q = &plx_params_at(y->params, i)->tensor;
+            EXPECT(!memcmp(p->data, q->data, sizeof *p->data * plx_tensor_size(p)), "%s: %s differs", a,
+                   plx_params_at(x->params, i)->name);
+        }
+    }
+    plx_field_free(x);
+    plx_field_free(y);
+}
+
+TEST(cmd_store, scenes_in_and_out) {
+    save_scenes();
+    succeeds("put @store @scenes/s1.safetensors @scenes/s2.safetensors --class chair", "2 put");
+    succeeds("put @store @scenes/s3.safetensors --id third --as q8 --source somewhere", "1 put");
+    succeeds("ls @store", "s1\tchair\tf32 xy 8x8x16 xz 8x8x16 yz 8x8x16\t\ns2\tchair\tf16 xy");
+    succeeds("ls @store --class chair --sheet @sheet.png", "s2\tchair");
+    EXPECT(!access(at("sheet.png"), R_OK), "no sheet");
+    succeeds("info @store", "3 objects, 3 decoders");
+    succeeds("info @store third", "source    somewhere");
+    succeeds("info @store third", "store put {\"id\":\"third\",\"as\":\"q8\",\"source\":\"somewhere\"}");
+    succeeds("get @store s1 -o @back1.safetensors --thumbnail @back1.png", "");
+    succeeds("get @store s2 -o @back2.safetensors", "");
+    same_scene("back1.safetensors", "scenes/s1.safetensors");
+    same_scene("back2.safetensors", "scenes/s2.safetensors");
+    EXPECT(!access(at("back1.png"), R_OK), "no thumbnail");
+    succeeds("verify @store", "3 objects, all whole");
+    succeeds("export @store @out", "3 scenes");
+    succeeds("import @second @out", "3 put");
+    succeeds("info @second s1", "class     chair");
+    succeeds("get @second third -o @back3.safetensors", "");
+    same_scene("back3.safetensors", "out/third.safetensors");
+    succeeds("rm @store s1 s2", "");
+    succeeds("ls @store", "third");
+    succeeds("gc @store --copy @compact", "2 decoders removed");
+    succeeds("info @compact", "1 objects, 1 decoders");
+}
+
+TEST(cmd_store, two_shards_are_the_whole) {
+    save_scenes();
+    const char *said;
+    int lines = 0;
+    succeeds("import @sharded @scenes", "3 put");
+    for (int shard = 0; shard < 2; shard++) {
+        EXPECT(!test_run_parallax_output(
+                   arguments(shard ? "ls @sharded --shards 2 --shard 1" : "ls @sharded --shards 2"), &said),
+               "ls");
+        for (const char *c = said; *c; c++) lines += *c == '\n';
+    }
+    EXPECT(lines == 3, "%d lines", lines);
+}
+
+TEST(cmd_store, what_is_refused) {
+    save_scenes();
+    succeeds("put @kept @scenes/s1.safetensors", "1 put");
+    fails("put @kept @scenes/s2.safetensors @bad.safetensors", 1, "bad.safetensors");
+    fails("put @kept @scenes/s2.safetensors @scenes/s3.safetensors --id x", 2, "--id is for one file");
+    fails("put @kept @scenes/s2.safetensors --id a/b", 1, "an id is");
+    fails("put @kept @gone.safetensors", 1, "gone.safetensors: No such file");
+    fails("rm @kept s1 nothing", 1, "kept: nothing: there is no such object");
+    succeeds("ls @kept", "s1"); /* as it was: all or none */
+    fails("get @kept nothing -o @x.safetensors", 1, "kept: nothing: there is no such object");
+    fails("get @kept s1", 2, "--output FILE is needed");
+    fails("get @kept s1 -o @no/folder/x.safetensors", 1, "x.safetensors");
+    fails("export @kept @refused nothing", 1, "nothing: there is no such object");
+    fails("ls @kept --shards 2 --shard 2", 2, "no --shard 2");
+    fails("import @kept @scenes/none", 1, "No such file");
+    const char *const readers[] = {"ls @gone",   "info @gone", "verify @gone",
+                                   "rm @gone a", "gc @gone",   "get @gone a -o @x.safetensors"};
+    for (int i = 0; i < 6; i++) fails(readers[i], 1, "gone: No such file");
+    fails("put @gone @bad.safetensors", 1, "bad.safetensors"); /* no store is made for it */
+    fails("import @gone @out/nothing", 1, "No such file");
+    EXPECT(access(at("gone"), F_OK) && access(at("refused"), F_OK) && access(at("x.safetensors"), F_OK),
+           "something was made");
+    fails("verify @scenes", 1, "scenes: there is no store");
+}
