@@ -55,16 +55,34 @@ enum plx_refine_mode {
     PLX_REFINE_BLEND, /* x0 blended with the render at high noise only */
 };
 
-/* No number here is the paper's, which gives none (README, Refinement). */
-typedef struct plx_refine_options {
-    enum plx_refine_mode mode;
-    int views, steps;      /* virtual views; noise levels */
-    int field_steps, rays; /* gradient steps of the field a level; rays each */
-    int final_steps;       /* on the finished views */
-    float gamma, t_max, guidance_t, classifier_guidance;
-    bool condition_current; /* condition the denoiser on the present render, not the first */
-    float rate, decoder_rate, opacity_weight; /* plx_step_options */
+enum plx_distill_condition { PLX_CONDITION_INITIAL, PLX_CONDITION_CURRENT };
+enum plx_distill_reference { PLX_REFERENCE_PREVIOUS, PLX_REFERENCE_DENOISED };
+
+/* diffusion/distill.h has the equations. No number here is the paper's, which gives none. */
+typedef struct plx_distill_options {
+    int steps;           /* noise levels, evenly spaced in t */
+    double t_max, t_min; /* t_max is lowered to where alpha >= 0.05 */
+    enum plx_distill_condition
+        condition; /* the render before refinement (as in training), or the present one */
+    enum plx_distill_reference reference;
+    double gamma;               /* of the guidance weight; 0 = none */
+    double guidance_t;          /* guidance applies while t > guidance_t */
+    double classifier_guidance; /* 1 = conditional alone */
+    bool clamp;                 /* x0 to [-1,1] */
+    int field_steps, rays;      /* gradient steps a level, rays each */
+    int final_steps;            /* gradient steps on the finished views */
+    double input_fraction;      /* of every ray batch; at least 1/8 */
+    double object_fraction;     /* of the other rays drawn on the object; weighted to be unbiased */
+    plx_step_options step;      /* decoder_rate .1, or 0 = frozen; opacity_weight stops fog on white */
     uint64_t seed;
+} plx_distill_options;
+
+plx_distill_options plx_distill_options_paper(void); /* reference previous, guidance at every t */
+plx_distill_options plx_distill_options_blend(void); /* reference denoised, guidance while t > 0.4 */
+
+typedef struct plx_refine_options {
+    int views; /* virtual ones, around the object */
+    plx_distill_options distill;
 } plx_refine_options;
 
 plx_refine_options plx_refine_options_default(enum plx_refine_mode mode);
@@ -72,6 +90,25 @@ plx_refine_options plx_refine_options_default(enum plx_refine_mode mode);
 /* Refines a field that plx_model_reconstruct made for training from the same input. */
 int plx_field_refine(plx_field *field, const plx_model *model, const plx_view *input, bool elevation_known,
                      const plx_refine_options *options, plx_progress_fn progress, void *user);
+
+/* ---- views from the diffusion model alone -------------------------------------------------------------------------- */
+
+/* What a 2D model does, for comparison: no field holds the views together. */
+typedef struct plx_view_sampling {
+    int steps; /* DDIM, from the noisiest level with alpha >= 0.05. Default 25, as refinement's */
+    float classifier_guidance; /* 1 = conditional alone, the default */
+    uint64_t seed;
+} plx_view_sampling;
+
+plx_view_sampling plx_view_sampling_default(void);
+
+/* Samples every view by itself, from noise of its own, conditioned as refinement conditions the denoiser: on the feed-forward
+ * field's render there, and on the input's features. The views' cameras, square, are read; colour (H,W,4) is made: what
+ * was sampled over white, exact; opacity as sampled, raised where a colour needs it. The model's own size is sampled, and
+ * resized where a camera has another. A view does not depend on the views behind it. */
+int plx_model_sample_views(plx_view *views, int count, const plx_model *model, const plx_view *input,
+                           bool elevation_known, const plx_view_sampling *options, plx_progress_fn progress,
+                           void *user);
 
 /* ---- training ------------------------------------------------------------------------------------------------------ */
 

@@ -14,33 +14,8 @@
 #ifndef PLX_DISTILL_H
 #define PLX_DISTILL_H
 
+#include "diffusion/diffusion.h"
 #include "diffusion/schedule.h"
-#include "nerf/nerf.h"
-
-enum plx_distill_condition { PLX_CONDITION_INITIAL, PLX_CONDITION_CURRENT };
-enum plx_distill_reference { PLX_REFERENCE_PREVIOUS, PLX_REFERENCE_DENOISED };
-
-/* No number here is the paper's, which gives none. */
-typedef struct plx_distill_options {
-    int steps;           /* noise levels, evenly spaced in t */
-    double t_max, t_min; /* t_max is lowered to where alpha >= 0.05 */
-    enum plx_distill_condition
-        condition; /* the render before refinement (as in training), or the present one */
-    enum plx_distill_reference reference;
-    double gamma;               /* of the guidance weight; 0 = none */
-    double guidance_t;          /* guidance applies while t > guidance_t */
-    double classifier_guidance; /* 1 = conditional alone */
-    bool clamp;                 /* x0 to [-1,1] */
-    int field_steps, rays;      /* gradient steps a level, rays each */
-    int final_steps;            /* gradient steps on the finished views */
-    double input_fraction;      /* of every ray batch; at least 1/8 */
-    double object_fraction;     /* of the other rays drawn on the object; weighted to be unbiased */
-    plx_step_options step;      /* decoder_rate .1, or 0 = frozen; opacity_weight stops fog on white */
-    uint64_t seed;
-} plx_distill_options;
-
-plx_distill_options plx_distill_options_paper(void); /* reference previous, guidance at every t */
-plx_distill_options plx_distill_options_blend(void); /* reference denoised, guidance while t > 0.4 */
 
 /* x0 from Z and the conditions, all views at once. Returns a plx_status. */
 typedef int (*plx_distill_denoise_fn)(plx_noise_level level, bool unconditional, const float *z,
@@ -60,6 +35,10 @@ typedef struct plx_distill_field {
                 uint64_t seed);
     void *user;
 } plx_distill_field;
+
+/* Across the sphere, a ray: of the renders and of the field's steps. Two thirds of a render's default, for views of 64
+ * pixels; about ten fall into occupied cells. */
+enum { PLX_DISTILL_SAMPLES = 64 };
 
 /* A field of nerf/ made for training. */
 plx_distill_field plx_distill_field_of(plx_field *field);

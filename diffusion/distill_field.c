@@ -8,7 +8,7 @@
 static int render_one(plx_field *field, const plx_camera *camera, float *rgba) {
     plx_view view = {.camera = *camera};
     plx_render_options options = plx_render_options_default();
-    options.samples = 64; /* as the field's steps: two thirds of the default, for views of 64 pixels */
+    options.samples = PLX_DISTILL_SAMPLES;
     int status = plx_field_render(field, &view, &options);
     size_t pixels = (size_t)camera->width * (size_t)camera->height;
     for (size_t p = 0; p < pixels && !status; p++) {

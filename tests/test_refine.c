@@ -30,7 +30,7 @@ static plx_view small_input(void) {
 static plx_refine_options quick(enum plx_refine_mode mode) {
     plx_refine_options o = plx_refine_options_default(mode);
     o.views = 5;
-    o.steps = 2, o.field_steps = 2, o.final_steps = 1, o.rays = 64;
+    o.distill.steps = 2, o.distill.field_steps = 2, o.distill.final_steps = 1, o.distill.rays = 64;
     return o;
 }
 
@@ -51,7 +51,7 @@ TEST(refine, changes_the_field_the_same_way_twice) {
     plx_view input = small_input();
     plx_field *plain = NULL, *a = NULL, *b = NULL, *c = NULL;
     plx_refine_options paper = quick(PLX_REFINE_PAPER), blend = quick(PLX_REFINE_BLEND);
-    paper.classifier_guidance = 1.5f; /* the unconditional path too */
+    paper.distill.classifier_guidance = 1.5f; /* the unconditional path too */
     REQUIRE(model && plx_model_reconstruct(&plain, model, &input, true, false) == 0, "%s", plx_error());
     REQUIRE(refined(&a, model, &input, &paper, NULL) == 0, "%s", plx_error());
     REQUIRE(refined(&b, model, &input, &paper, NULL) == 0, "%s", plx_error());

@@ -134,7 +134,8 @@ TEST(train, pixel_aligned_learns_without_side_planes) {
     if (!status) status = plx_model_reconstruct(&field, model, &views.views[0], true, true);
     REQUIRE(status == 0, "%s", plx_error());
     plx_refine_options refine = plx_refine_options_default(PLX_REFINE_BLEND);
-    refine.views = refine.steps = 2, refine.field_steps = 2, refine.final_steps = 1, refine.rays = 64;
+    refine.views = refine.distill.steps = refine.distill.field_steps = 2;
+    refine.distill.final_steps = 1, refine.distill.rays = 64;
     status = plx_field_refine(field, model, &views.views[0], true, &refine, NULL, NULL);
     EXPECT(status == 0, "%s", plx_error());
     const plx_field_operands *p = &field->operands;

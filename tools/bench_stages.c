@@ -211,7 +211,7 @@ static int run_refine(void *state) {
     if (status) return status;
     plx_refine_options o = plx_refine_options_default(PLX_REFINE_BLEND);
     o.views = s->views;
-    o.steps = s->steps;
+    o.distill.steps = s->steps;
     status = plx_field_refine(field, s->object->model, &s->object->input, true, &o, plx_show_progress, NULL);
     plx_field_free(field);
     return status;

@@ -99,7 +99,7 @@ static int refine(job *j) {
     if (j->values->refine == REFINE_NONE) return PLX_OK;
     plx_refine_options o =
         plx_refine_options_default(j->values->refine == REFINE_PAPER ? PLX_REFINE_PAPER : PLX_REFINE_BLEND);
-    o.seed = (uint64_t)j->values->seed;
+    o.distill.seed = (uint64_t)j->values->seed;
     return plx_field_refine(j->field, j->model, &j->input, j->elevation_known, &o, plx_show_progress, NULL);
 }
 

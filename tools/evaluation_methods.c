@@ -63,7 +63,7 @@ static int predict_refined(plx_view *out, int count, const plx_eval_means *means
                            enum plx_refine_mode mode) {
     plx_field *field = NULL;
     plx_refine_options o = plx_refine_options_default(mode);
-    o.seed = means->seed;
+    o.distill.seed = means->seed;
     int status = plx_model_reconstruct(&field, means->model, &of->input, means->elevation_known, true);
     if (!status)
         status = plx_field_refine(field, means->model, &of->input, means->elevation_known, &o, quiet_progress,
