@@ -9,7 +9,7 @@ enum { STREAM_NOISE = 4 }; /* refinement has 1 to 3 */
 
 plx_view_sampling plx_view_sampling_default(void) {
     return (plx_view_sampling){
-        .steps = plx_distill_options_paper().steps, .classifier_guidance = 1, .seed = 1};
+        .steps = plx_distill_options_paper().steps, .eta = 1, .classifier_guidance = 1, .seed = 1};
 }
 
 /* Sampled colour over white (and opacity, C = 4) in [-1,1] -> straight RGBA. Over white with opacity a a channel is at least
@@ -71,6 +71,7 @@ int plx_model_sample_views(plx_view *views, int count, const plx_model *m, const
         s.schedule = m->config.denoiser.schedule;
         s.t_max = plx_schedule_t_max(s.schedule, 0.05);
         s.steps = o->steps;
+        s.eta = o->eta;
         s.guidance = o->classifier_guidance;
         d.views.render = condition;
         status = plx_sample(&s, plx_denoiser_denoise, &d.views, (plx_rng){o->seed, STREAM_NOISE}, x,

@@ -10,6 +10,7 @@ typedef struct values {
     float fov, elevation;
     const char *output;
     unsigned outputs;
+    plx_list with;
 } values;
 
 static const plx_option table[] = {
@@ -24,6 +25,7 @@ static const plx_option table[] = {
      .help = "how"},
     {PLX_OPTION_SET, "outputs", 0, offsetof(values, outputs), "rgb", .word = "rgb|depth|alpha",
      .help = "what"},
+    {PLX_OPTION_LIST, "with", 0, offsetof(values, with), NULL, .word = "NAME=X", .help = "what else"},
     {PLX_OPTION_SIZE, "size", 0, offsetof(values, size), "256", 1, 16384, .help = "of the frames"},
     {.type = PLX_OPTION_END}};
 
@@ -53,6 +55,7 @@ TEST(options, defaults) {
     EXPECT(!v->fast && v->frames == 48 && v->seed == 0 && v->kind == 0, "%d %d", v->frames, v->kind);
     EXPECT(v->fov == 51.989f && isnan(v->elevation) && !v->output, "%g %g", (double)v->fov,
            (double)v->elevation);
+    EXPECT(v->with.count == 0, "%d", v->with.count);
     EXPECT(v->outputs == 1 && v->size[0] == 256 && v->size[1] == 256, "%u %d", v->outputs, v->size[1]);
     EXPECT(run.count == 1 && !strcmp(run.arguments[0], "scene"), "%d", run.count);
     EXPECT(!run.common.quiet && run.common.threads == 0, "%d", run.common.threads);
@@ -157,13 +160,15 @@ TEST(options, help_shows_default_and_range) {
 
 TEST(options, record) {
     plx_run run;
-    REQUIRE(parse(&run, "scene --fov 0.1 --outputs depth,alpha -f") == PLX_OK, "%s", plx_error());
+    REQUIRE(parse(&run, "scene --fov 0.1 --with a=1 --outputs depth,alpha --with b -f") == PLX_OK, "%s",
+            plx_error());
     json_t *record = plx_run_record(&run);
     char *text = json_dumps(record, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
     const char *want =
         "{\"arguments\":[\"scene\"],\"command\":\"draw\",\"options\":{\"elevation\":null,\"fast\":true,"
         "\"fov\":0.1,\"frames\":48,\"output\":null,\"outputs\":[\"depth\",\"alpha\"],"
-        "\"refine\":\"none\",\"seed\":0,\"size\":[256,256]},\"version\":\"" PLX_VERSION "\"}";
+        "\"refine\":\"none\",\"seed\":0,\"size\":[256,256],\"with\":[\"a=1\",\"b\"]},\"version\":"
+        "\"" PLX_VERSION "\"}";
     EXPECT(text && !strcmp(text, want), "%s", text);
     free(text);
     json_decref(record);

@@ -81,6 +81,15 @@ static int predict_blend(plx_view *out, int count, const plx_eval_means *means, 
     return predict_refined(out, count, means, of, PLX_REFINE_BLEND);
 }
 
+/* ---- the diffusion model alone ----------------------------------------------------------------------------------------- */
+
+static int predict_views(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
+    plx_view_sampling o = plx_view_sampling_default();
+    o.seed = means->seed;
+    return plx_model_sample_views(out, count, means->model, &of->input, means->elevation_known, &o,
+                                  quiet_progress, NULL);
+}
+
 /* ---- all of them -------------------------------------------------------------------------------------------------------- */
 
 const plx_eval_method plx_eval_methods[PLX_EVAL_METHODS] = {
@@ -92,6 +101,7 @@ const plx_eval_method plx_eval_methods[PLX_EVAL_METHODS] = {
      .drawn = true,
      .reference = true,
      .predict = predict_feedforward},
+    {.name = "views", .needs = PLX_EVAL_NEEDS_MODEL, .drawn = true, .predict = predict_views},
     {.name = "paper", .needs = PLX_EVAL_NEEDS_MODEL, .drawn = true, .predict = predict_paper},
     {.name = "blend", .needs = PLX_EVAL_NEEDS_MODEL, .drawn = true, .predict = predict_blend},
 };

@@ -6,9 +6,9 @@
 #include "tools/evaluation_protocol.h"
 
 #define PLX_EVAL_METHOD_WORDS \
-    "truth|copy|extruded|feedforward|paper|blend" /* the names of plx_eval_methods, in order */
+    "truth|copy|extruded|feedforward|views|paper|blend" /* the names of plx_eval_methods, in order */
 
-enum { PLX_EVAL_TRUTH, /* what is true: the reference of consistency */ PLX_EVAL_METHODS = 6 };
+enum { PLX_EVAL_TRUTH, /* what is true: the reference of consistency */ PLX_EVAL_METHODS = 7 };
 enum { PLX_EVAL_NEEDS_MODEL = 1 };
 
 /* What methods may use; the same for all objects. */

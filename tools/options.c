@@ -121,6 +121,15 @@ static int parse_size(const plx_option *option, const char *text, int out[2]) {
     return status ? status : check_range(option, text, (double)height);
 }
 
+static int add_item(plx_list *list, const char *text) {
+    char **items = realloc(list->items, ((size_t)list->count + 1) * sizeof *items);
+    if (items) list->items = items;
+    char *item = items ? strdup(text) : NULL;
+    if (!item) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
+    list->items[list->count++] = item;
+    return PLX_OK;
+}
+
 static int parse_value(const plx_option *option, const char *text, void *value) {
     int64_t integer = 0;
     int status;
@@ -152,6 +161,8 @@ static int parse_value(const plx_option *option, const char *text, void *value) 
         return parse_set(option, text, value);
     case PLX_OPTION_SIZE:
         return parse_size(option, text, value);
+    case PLX_OPTION_LIST:
+        return add_item(value, text);
     }
     return PLX_OK;
 }
@@ -176,7 +187,8 @@ static struct poptOption *popt_table(const plx_command *command, char **descript
         const plx_option *option = option_at(command, i);
         static const char *const words[] = {
             [PLX_OPTION_INT] = "N",     [PLX_OPTION_INT64] = "N",      [PLX_OPTION_FLOAT] = "X",
-            [PLX_OPTION_TEXT] = "TEXT", [PLX_OPTION_SET] = "WORD,...", [PLX_OPTION_SIZE] = "WxH"};
+            [PLX_OPTION_TEXT] = "TEXT", [PLX_OPTION_SET] = "WORD,...", [PLX_OPTION_SIZE] = "WxH",
+            [PLX_OPTION_LIST] = "TEXT"};
         bool flag = option->type == PLX_OPTION_FLAG, set = option->type == PLX_OPTION_SET;
         table[i] = (struct poptOption){.longName = option->name,
                                        .shortName = option->letter,
@@ -246,10 +258,17 @@ done:
     return status;
 }
 
+static void free_list(plx_list *list) {
+    for (int i = 0; i < list->count; i++) free(list->items[i]);
+    free(list->items);
+}
+
 void plx_run_free(plx_run *run) {
     const plx_option *options = run->command ? run->command->options : NULL;
-    for (int i = 0; run->values && i < count_options(options); i++)
+    for (int i = 0; run->values && i < count_options(options); i++) {
         if (options[i].type == PLX_OPTION_TEXT) free(*(char **)value_at(run, i));
+        if (options[i].type == PLX_OPTION_LIST) free_list(value_at(run, i));
+    }
     for (int i = 0; i < run->count; i++) free(run->arguments[i]);
     free(run->arguments);
     free(run->values);
@@ -319,6 +338,11 @@ static json_t *word_value(const char *words, int index) {
     return json_stringn(start, (size_t)length);
 }
 
+static json_t *text_value(const char *text) {
+    json_t *string = json_string(text);
+    return string ? string : json_string("(not UTF-8)");
+}
+
 static json_t *record_value(const plx_option *option, const void *value) {
     switch (option->type) {
     case PLX_OPTION_END:
@@ -340,8 +364,7 @@ static json_t *record_value(const plx_option *option, const void *value) {
     }
     case PLX_OPTION_TEXT: {
         const char *text = *(char *const *)value;
-        json_t *string = text ? json_string(text) : json_null();
-        return string ? string : json_string("(not UTF-8)");
+        return text ? text_value(text) : json_null();
     }
     case PLX_OPTION_CHOICE: {
         int index = *(const int *)value;
@@ -355,16 +378,19 @@ static json_t *record_value(const plx_option *option, const void *value) {
     }
     case PLX_OPTION_SIZE:
         return json_pack("[ii]", ((const int *)value)[0], ((const int *)value)[1]);
+    case PLX_OPTION_LIST: {
+        const plx_list *items = value;
+        json_t *list = json_array();
+        for (int i = 0; i < items->count; i++) json_array_append_new(list, text_value(items->items[i]));
+        return list;
+    }
     }
     return json_null();
 }
 
 json_t *plx_run_record(const plx_run *run) {
     json_t *arguments = json_array(), *options = json_object();
-    for (int i = 0; i < run->count; i++) {
-        json_t *string = json_string(run->arguments[i]);
-        json_array_append_new(arguments, string ? string : json_string("(not UTF-8)"));
-    }
+    for (int i = 0; i < run->count; i++) json_array_append_new(arguments, text_value(run->arguments[i]));
     int count = count_options(run->command->options);
     for (int i = 0; i < count; i++)
         json_object_set_new(options, run->command->options[i].name,

@@ -32,7 +32,13 @@ enum plx_option_type { /* the value in the command's struct */
                        PLX_OPTION_CHOICE, /* int: which of the words */
                        PLX_OPTION_SET,    /* unsigned: bit i for word i; typed as a list with commas */
                        PLX_OPTION_SIZE,   /* int[2]: width, height; typed as WxH, or as one number for both */
+                       PLX_OPTION_LIST,   /* plx_list: a text each time that the option is given */
 };
+
+typedef struct plx_list {
+    int count;
+    char **items;
+} plx_list;
 
 typedef struct plx_option {
     enum plx_option_type type;
@@ -40,9 +46,9 @@ typedef struct plx_option {
     char letter;      /* 0: none */
     size_t offset;    /* of the value in the command's struct */
     const char
-        *value;      /* the default, as it would be typed; NULL: none (INT: 0, CHOICE: -1, SET and SIZE: 0) */
-    double min, max; /* INT, FLOAT, SIZE: the range, checked unless both are 0 */
-    bool open;       /* the ends are not in the range */
+        *value; /* the default, as it would be typed; NULL: none (INT: 0, CHOICE: -1, SET, SIZE, LIST: 0) */
+    double min, max;  /* INT, FLOAT, SIZE: the range, checked unless both are 0 */
+    bool open;        /* the ends are not in the range */
     const char *word; /* CHOICE, SET: the words, "none|paper|blend"; else what --help calls the value */
     const char *help; /* one line */
 } plx_option;
