@@ -245,6 +245,7 @@ int plx_object_scene(plx_scene **out, const plx_object *object, const char *data
     if (!path) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", object->file);
     plx_mesh_options options = plx_mesh_options_default();
     options.up = object->up;
+    options.trusted = !object->foreign;
     memcpy(options.rotation, object->rotation, sizeof options.rotation);
     plx_object_scale(object, variant, options.scale);
     plx_mesh *mesh = NULL;

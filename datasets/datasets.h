@@ -31,9 +31,23 @@ const char *plx_dataset_note(const plx_dataset *dataset, int object);
  * beside. */
 int plx_dataset_load(const plx_dataset *dataset, int object, const int *indices, int count, plx_views *out);
 
-/* Writes one object as an SRN folder DIR/NAME (rgb/%06d.png RGBA, pose/%06d.txt, intrinsics.txt, and
- * geometry/%06d.exr where the views have depth). */
-int plx_srn_save(const char *directory, const plx_views *views);
+/* ---- writers ------------------------------------------------------------------------------------------- */
+
+/* One object as the folder DIRECTORY/NAME, of kind "srn" (rgb, pose, intrinsics.txt; geometry/%06d.exr of views with depth
+ * and normals) or "nerfstudio" (images, transforms.json). It is an object once it is finished; what an unfinished one
+ * leaves is no data set. */
+typedef struct plx_dataset_writer plx_dataset_writer;
+
+int plx_dataset_writer_open(plx_dataset_writer **out, const char *kind, const char *directory,
+                            const char *name);
+int plx_dataset_writer_add(plx_dataset_writer *writer, const plx_view *view);
+int plx_dataset_writer_finish(plx_dataset_writer *writer);
+void plx_dataset_writer_free(plx_dataset_writer *writer);
+const char *plx_dataset_writer_folder(const plx_dataset_writer *writer); /* DIRECTORY/NAME */
+
+bool plx_dataset_is_written(const char *kind, const char *directory, const char *name); /* finished */
+int plx_dataset_save(const char *kind, const char *directory,
+                     const plx_views *views); /* all in one, views->name */
 
 /* transforms.json of pictures FOLDER/00000.png... (folder "": beside it), one a camera. */
 int plx_transforms_save(const char *file, const char *folder, int count, const plx_camera *cameras);
@@ -49,6 +63,7 @@ typedef struct plx_object {
     float rotation[9];
     enum plx_split split;
     bool train_ok; /* false for thin and flat things, which evaluation may still draw */
+    bool foreign;  /* not of a catalogue: its file is read in a process of its own */
 } plx_object;
 
 typedef struct plx_catalogue {

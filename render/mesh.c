@@ -269,7 +269,7 @@ int plx_mesh_load(plx_mesh **out, const char *path, const plx_mesh_options *opti
     plx_soup soup = {0};
     plx_mesh *mesh = calloc(1, sizeof *mesh);
     if (!mesh) return plx_fail(PLX_ERROR_MEMORY, "%s: no memory for a mesh", path);
-    int status = plx_mesh_import(mesh, &soup, path, options);
+    int status = (options->trusted ? plx_mesh_import : plx_mesh_import_apart)(mesh, &soup, path, options);
     if (status == PLX_OK) status = plx_mesh_build(mesh, &soup, options);
     plx_soup_free(&soup);
     if (status < 0) {

@@ -61,6 +61,9 @@ int plx_soup_normals(plx_soup *soup, float angle);
 uint32_t plx_normal_pack(const float normal[3]);
 void plx_normal_unpack(uint32_t packed, float normal[3]);
 
+/* The same in a process of its own with limits of time and memory. */
+int plx_mesh_import_apart(plx_mesh *mesh, plx_soup *soup, const char *path, const plx_mesh_options *options);
+
 /* Assimp's part: file -> soup, materials and textures. */
 int plx_mesh_import(plx_mesh *mesh, plx_soup *soup, const char *path, const plx_mesh_options *options);
 

@@ -33,6 +33,7 @@ typedef struct import {
     char folder[PLX_PATH_SIZE];
     const char *further;
     bool linear; /* the file's colours are linear light (glTF) */
+    bool collada;
     struct seen {
         char *name;
         enum plx_texture_use use;
@@ -149,8 +150,8 @@ static void read_colour(const import *in, const struct aiMaterial *material, plx
         out->colour[i] = in->linear ? value : plx_srgb_decode(value);
     }
     if (aiGetMaterialFloatArray(material, AI_MATKEY_OPACITY, &out->opacity, NULL) != aiReturn_SUCCESS ||
-        !isfinite(out->opacity))
-        out->opacity = 1;
+        !isfinite(out->opacity) || (in->collada && out->opacity <= 0))
+        out->opacity = 1; /* exporters disagree on Collada's transparency: 0 means opaque as often */
     out->opacity = fminf(fmaxf(out->opacity, 0), 1);
 }
 
@@ -290,15 +291,20 @@ static int check_ply(FILE *file, uint64_t size) {
     return PLX_OK;
 }
 
-static int check_file(const char *path, bool *linear) {
-    static const char *const endings[] = {"obj", "gltf", "glb", "ply", "stl", "dae", "ac"};
+bool plx_mesh_is_name(const char *path) {
+    static const char *const endings[] = {"obj", "gltf", "glb", "ply", "stl", "dae", "ac", "3ds"};
     const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
     bool known = false;
     for (size_t i = 0; dot && (!slash || dot > slash) && i < sizeof endings / sizeof *endings; i++)
         known |= strcasecmp(dot + 1, endings[i]) == 0;
-    if (!known)
+    return known;
+}
+
+static int check_file(const char *path, bool *linear) {
+    if (!plx_mesh_is_name(path))
         return plx_fail(PLX_ERROR_SUPPORT,
-                        "not a mesh format that is read (obj, gltf, glb, ply, stl, dae, ac)");
+                        "not a mesh format that is read (obj, gltf, glb, ply, stl, dae, ac, 3ds)");
+    const char *dot = strrchr(path, '.');
     *linear = strncasecmp(dot + 1, "gl", 2) == 0;
     struct stat s;
     FILE *file = fopen(path, "rb");
@@ -351,6 +357,7 @@ int plx_mesh_import(plx_mesh *mesh, plx_soup *soup, const char *path, const plx_
 import in = {.mesh = mesh, .soup = soup, .further = options->texture_dir };
     static const double identity[12] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0};
     folder_of(path, in.folder);
+    in.collada = strlen(path) > 4 && strcasecmp(path + strlen(path) - 4, ".dae") == 0;
     int status = check_file(path, &in.linear);
     if (status < 0 || (status = open_scene(&in.scene, path)) < 0) return status;
     if (!in.scene->mRootNode)

@@ -22,11 +22,15 @@ typedef struct plx_mesh_options {
     float smooth_angle;      /* radians; sharper edges keep a crease. Default 45 degrees */
     bool normalise;          /* centre the bounding box on the origin, diagonal 1. Default true */
     const char *texture_dir; /* further folder to look for textures in, or NULL */
+    bool trusted;            /* the file is ours: read at once, not in a process of its own with limits */
 } plx_mesh_options;
 
 plx_mesh_options plx_mesh_options_default(void);
 
-/* OBJ + MTL, GLB, PLY, STL, DAE, AC3D by Assimp. A missing texture falls back to the diffuse colour and is
+/* True for the endings of the formats that are read: obj, gltf, glb, ply, stl, dae, ac, 3ds. */
+bool plx_mesh_is_name(const char *path);
+
+/* OBJ + MTL, glTF, GLB, PLY, STL, DAE, AC3D, 3DS by Assimp. A missing texture falls back to the diffuse colour and is
  * counted. Errors name the file: unreadable, no triangles, not finite, above 20 M triangles. */
 int plx_mesh_load(plx_mesh **out, const char *path, const plx_mesh_options *options);
 void plx_mesh_free(plx_mesh *mesh);

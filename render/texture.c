@@ -124,6 +124,26 @@ int plx_texture_create(plx_texture *out, const uint8_t *rgba, int width, int hei
     return PLX_OK;
 }
 
+size_t plx_texture_bytes(int width, int height) {
+    plx_texture sizes;
+    size_t offsets[PLX_TEXTURE_LEVELS + 1];
+    return offsets[level_sizes(&sizes, width, height, offsets)];
+}
+
+int plx_texture_restore(plx_texture *out, const uint8_t *texels, int width, int height) {
+    *out = (plx_texture){0};
+    size_t offsets[PLX_TEXTURE_LEVELS + 1];
+    int levels = level_sizes(out, width, height, offsets);
+    uint8_t *block = malloc(offsets[levels]);
+    if (!block) return plx_fail(PLX_ERROR_MEMORY, "no memory for a texture of %dx%d", width, height);
+    plx_srgb_table();
+    memcpy(block, texels, offsets[levels]);
+    for (int i = 0; i < levels; i++) out->texels[i] = block + offsets[i];
+    out->levels = levels;
+    out->has_alpha = any_alpha(block, (size_t)width * (size_t)height);
+    return PLX_OK;
+}
+
 void plx_texture_free(plx_texture *texture) {
     if (!texture) return;
     free(texture->texels[0]);

@@ -3,6 +3,7 @@
 #define PLX_RENDER_TEXTURE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PLX_TEXTURE_MAX_SIDE \
@@ -22,6 +23,9 @@ enum plx_texture_use { PLX_TEXTURE_COLOUR, PLX_TEXTURE_OPACITY };
 /* From a picture (H,W,4); it is reduced to PLX_TEXTURE_MAX_SIDE and its mip levels are made. */
 int plx_texture_create(plx_texture *out, const uint8_t *rgba, int width, int height,
                        enum plx_texture_use use);
+/* From all levels of one that was made (plx_texture_bytes of them), the first of this size. */
+int plx_texture_restore(plx_texture *out, const uint8_t *texels, int width, int height);
+size_t plx_texture_bytes(int width, int height); /* of all levels; sides up to PLX_TEXTURE_MAX_SIDE */
 void plx_texture_free(plx_texture *texture);
 
 /* Trilinear. u to the right, v up (0 = the picture's last row), repeating unless `clamp`. `texels` is the

@@ -119,9 +119,9 @@ static inline void png_to(const char *folder, const char *name, const plx_image 
 }
 
 static inline const char *folder_at(const char *folder, const char *name) {
-    static char paths[4][1024];
+    static char paths[4][4096];
     static int turn;
-    char path[1024];
+    char path[4096];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     if (plx_make_directories(path)) abort();
     return memcpy(paths[turn++ % 4], path, sizeof path);

@@ -325,7 +325,7 @@ static void write_views(void) {
         views.views[i].camera = plx_camera_orbit((float)i, 0.3f, 1.3f, PLX_DEFAULT_FOV, 32, 32);
         if (plx_image_create(&views.views[i].colour, 32, 32, 4)) abort();
     }
-    if (plx_srn_save(at("views"), &views)) abort();
+    if (plx_dataset_save("srn", at("views"), &views)) abort();
     plx_views_free(&views);
 }
 

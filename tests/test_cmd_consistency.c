@@ -23,7 +23,7 @@ static const char *saved_views(void) {
             plx_image_free(&views.views[k].normal);
         }
         int status = plx_make_directories(folder);
-        if (!status) status = plx_srn_save(folder, &views);
+        if (!status) status = plx_dataset_save("srn", folder, &views);
         EXPECT(status == PLX_OK, "%s", plx_error());
         plx_views_free(&views);
     }

@@ -39,7 +39,7 @@ static int run(const char *command, const char *name, const char *rest, const ch
 }
 
 static bool there(const char *name, struct stat *info) {
-    char path[1024];
+    char path[2048];
     struct stat own;
     snprintf(path, sizeof path, "%s/%s", test_directory(), name);
     return stat(path, info ? info : &own) == 0;
@@ -105,6 +105,156 @@ TEST(cmd_dataset, info_and_sheet) {
     REQUIRE(plx_image_load(&image, path) == 0, "%s", plx_error());
     EXPECT(image.width == 32 && image.height == 16, "%dx%d pixels", image.width, image.height);
     plx_image_free(&image);
+}
+
+/* Meshes on the command line: every kind of file, both layouts, a ring. */
+TEST(cmd_dataset, meshes) {
+    const char *text;
+    char arguments[4096], path[1024];
+    snprintf(arguments, sizeof arguments,
+             "dataset render %s -o %s/meshes --pattern ring --views 4 --size 24 --elevation 10 --distance 2 "
+             "--fov 30 "
+             "--light even --exr --png --geometry --samples 4",
+             tetrahedra(), test_directory());
+    REQUIRE(test_run_parallax(arguments, &text) == 0, "%s", text);
+    static const char *const files[] = {"rgb/000003.png",     "pose/000003.txt",  "geometry/000003.exr",
+                                        "exr/000003.exr",     "depth/000003.png", "normal/000003.png",
+                                        "position/000003.png"};
+    for (int i = 0; i < 7; i++) {
+        snprintf(path, sizeof path, "meshes/t/%s", files[i]);
+        EXPECT(there(path, NULL), "no %s", path);
+    }
+    plx_dataset *dataset;
+    plx_views views;
+    snprintf(path, sizeof path, "%s/meshes", test_directory());
+    REQUIRE(plx_dataset_open(&dataset, path) == 0, "%s", plx_error());
+    REQUIRE(plx_dataset_load(dataset, 0, NULL, 0, &views) == 0, "%s", plx_error());
+    const plx_view *view = &views.views[1];
+    plx_camera wanted =
+        plx_camera_orbit(0.5f * (float)M_PI, 10 * (float)M_PI / 180, 2, 30 * (float)M_PI / 180, 24, 24);
+    double worst = fabs((double)(wanted.fx - view->camera.fx)) / 24;
+    for (int i = 0; i < 12; i++) worst = fmax(worst, fabs((double)(wanted.c2w[i] - view->camera.c2w[i])));
+    EXPECT(worst < 1e-5, "camera off by %g", worst); /* floats of about 2 */
+
+    /* The EXR: position is where the ray ends, colour is linear and premultiplied. */
+    plx_image exr;
+    static const char *const names[] = {"R", "G", "B", "A", "Z", "N.X", "P.X", "P.Y", "P.Z"};
+    snprintf(path, sizeof path, "%s/meshes/t/exr/000001.exr", test_directory());
+    REQUIRE(plx_exr_load(&exr, path, 9, names) == 0, "%s", plx_error());
+    double position = 0, colour = 0;
+    int hits = 0;
+    for (int i = 0; i < 24 * 24; i++) {
+        const float *p = exr.data + 9 * i, *rgba = view->colour.data + 4 * i;
+        float origin[3], direction[3];
+        plx_camera_ray(&view->camera, (float)(i % 24) + 0.5f, (float)(i / 24) + 0.5f, origin, direction);
+        for (int k = 0; k < 3 && p[4] > 0; k++)
+            position = fmax(position, fabs((double)(p[6 + k] - origin[k] - p[4] * direction[k])));
+        for (int k = 0; k < 3; k++)
+            colour = fmax(colour, fabs((double)(p[k] - plx_srgb_decode(rgba[k]) * rgba[3])));
+        hits += p[4] > 0;
+    }
+    EXPECT(hits > 20 && position < 1e-5 && colour < 0.01, "%d hits, position off by %g, colour by %g", hits,
+           position, colour); /* 8 bits of colour */
+    plx_image_free(&exr);
+    plx_views_free(&views);
+    plx_dataset_free(dataset);
+    EXPECT(test_run_parallax(arguments, &text) == 0 && strstr(text, "1 of 1"), "%s", text);
+
+    /* A bad mesh is named and left out, the others are drawn. */
+    snprintf(path, sizeof path, "%s/with-bad/deep", test_directory());
+    plx_make_directories(path);
+    snprintf(path, sizeof path, "%s/with-bad/deep/bad.stl", test_directory());
+    plx_file_write(path, "solid", 5);
+    snprintf(path, sizeof path, "%s/with-bad/good.obj", test_directory());
+    plx_file_write(path, obj_text, strlen(obj_text));
+    snprintf(arguments, sizeof arguments,
+             "dataset render %s/with-bad -o %s/drawn --to nerfstudio --views 2 --size 8", test_directory(),
+             test_directory());
+    EXPECT(test_run_parallax(arguments, &text) == 1 && strstr(text, "bad.stl: ") && strstr(text, "1 of 2"),
+           "%s", text);
+    EXPECT(there("drawn/good/transforms.json", NULL) && there("drawn/good/images/00001.png", NULL) &&
+               !there("drawn/deep-bad", NULL),
+           "not what was asked for");
+    snprintf(arguments, sizeof arguments, "dataset render %s/with-bad/good.obj %s/t.obj /none.obj -o %s/none",
+             test_directory(), tetrahedra(), test_directory());
+    EXPECT(test_run_parallax(arguments, &text) == 1 && strstr(text, "/none.obj") && !there("none", NULL),
+           "%s", text);
+}
+
+/* Cameras of a file; what SRN cannot hold, nerfstudio's layout does. */
+TEST(cmd_dataset, camera_path) {
+    const char *text;
+    char arguments[4096], path[1024], json[2048];
+    size_t used =
+        (size_t)snprintf(json, sizeof json,
+                         "{\"render_height\": 12, \"render_width\": 16, \"seconds\": 1, \"camera_path\": [");
+    for (int i = 0; i < 2; i++) {
+        plx_camera c = plx_camera_orbit((float)i, 0.3f, 1.5f, 1, 8, 8);
+        used += (size_t)snprintf(json + used, sizeof json - used, "%s{\"fov\": %d, \"camera_to_world\": [",
+                                 i ? "," : "", 40 + 10 * i);
+        for (int k = 0; k < 12; k++)
+            used += (size_t)snprintf(json + used, sizeof json - used, "%.9g,", (double)c.c2w[k]);
+        used += (size_t)snprintf(json + used, sizeof json - used, "0,0,0,1]}");
+    }
+    snprintf(json + used, sizeof json - used, "]}");
+    snprintf(path, sizeof path, "%s/cameras.json", test_directory());
+    plx_file_write(path, json, strlen(json));
+    snprintf(arguments, sizeof arguments, "dataset render %s/t.obj --path %s -o %s/along --to nerfstudio",
+             tetrahedra(), path, test_directory());
+    REQUIRE(test_run_parallax(arguments, &text) == 0, "%s", text);
+    snprintf(arguments, sizeof arguments, "dataset render %s/t.obj --path %s -o %s/along-srn", tetrahedra(),
+             path, test_directory());
+    EXPECT(test_run_parallax(arguments, &text) == 1 && strstr(text, "one focal length"), "%s", text);
+    plx_dataset *dataset;
+    plx_views views;
+    snprintf(path, sizeof path, "%s/along", test_directory());
+    REQUIRE(plx_dataset_open(&dataset, path) == 0, "%s", plx_error());
+    REQUIRE(plx_dataset_load(dataset, 0, NULL, 0, &views) == 0, "%s", plx_error());
+    plx_camera wanted = plx_camera_orbit(1, 0.3f, 1.5f, 50 * (float)M_PI / 180, 16, 12);
+    float worst = fabsf(wanted.fx - views.views[1].camera.fx) / 16;
+    for (int i = 0; i < 12; i++) worst = fmaxf(worst, fabsf(wanted.c2w[i] - views.views[1].camera.c2w[i]));
+    EXPECT(worst < 1e-5f && views.views[1].camera.width == 16, "camera off by %g",
+           (double)worst); /* floats */
+    plx_views_free(&views);
+    plx_dataset_free(dataset);
+}
+
+/* SRN -> nerfstudio -> SRN: the same pictures and cameras. */
+TEST(cmd_dataset, convert) {
+    const char *text;
+    char arguments[4096], path[1024];
+    REQUIRE(run("render", "source", "--views 2 --size 12 --samples 4", &text) == 0, "%s", text);
+    static const char *const steps[][3] = {{"source", "as-nerfstudio", "nerfstudio"},
+                                           {"as-nerfstudio", "as-srn", "srn"}};
+    for (int i = 0; i < 2; i++) {
+        snprintf(arguments, sizeof arguments, "dataset convert %s/%s %s/%s --to %s", test_directory(),
+                 steps[i][0], test_directory(), steps[i][1], steps[i][2]);
+        REQUIRE(test_run_parallax(arguments, &text) == 0, "%s", text);
+    }
+    EXPECT(test_run_parallax(arguments, &text) == 0 && strstr(text, "2 of 2"), "%s", text);
+    plx_views views[2];
+    for (int i = 0; i < 2; i++) {
+        plx_dataset *dataset;
+        snprintf(path, sizeof path, "%s/%s", test_directory(), i ? "as-srn" : "source");
+        REQUIRE(plx_dataset_open(&dataset, path) == 0, "%s", plx_error());
+        REQUIRE(plx_dataset_find(dataset, "train/one") >= 0, "no train/one");
+        REQUIRE(plx_dataset_load(dataset, plx_dataset_find(dataset, "train/one"), NULL, 0, &views[i]) == 0,
+                "%s", plx_error());
+        plx_dataset_free(dataset);
+    }
+    for (int i = 0; i < 2; i++) {
+        const plx_view *a = &views[0].views[i], *b = &views[1].views[i];
+        EXPECT(!memcmp(a->colour.data, b->colour.data, 12 * 12 * 4 * sizeof(float)),
+               "view %d: another picture", i);
+        EXPECT(!memcmp(a->camera.c2w, b->camera.c2w, sizeof a->camera.c2w) && a->camera.fx == b->camera.fx &&
+                   a->camera.cx == b->camera.cx,
+               "view %d: another camera", i); /* 9 digits give floats back */
+    }
+    plx_views_free(&views[0]);
+    plx_views_free(&views[1]);
+    snprintf(arguments, sizeof arguments, "dataset sheet %s/as-srn -o %s/set.png --size 8 --columns 2",
+             test_directory(), test_directory());
+    EXPECT(test_run_parallax(arguments, &text) == 0 && there("set.png", NULL), "%s", text);
 }
 
 TEST(cmd_dataset, bad_input) {

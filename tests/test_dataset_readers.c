@@ -179,7 +179,7 @@ TEST(srn, written_and_read) {
     snprintf(views.name, sizeof views.name, "tetrahedron");
     char root[400], path[700];
     snprintf(root, sizeof root, "%s", folder_for("written"));
-    REQUIRE(plx_srn_save(root, &views) == 0, "%s", plx_error());
+    REQUIRE(plx_dataset_save("srn", root, &views) == 0, "%s", plx_error());
 
     /* By SRN's own rule: centres on integers, right, down, forward. */
     for (int i = 0; i < 3; i++) {
@@ -230,10 +230,10 @@ TEST(srn, written_and_read) {
     plx_dataset_free(dataset);
 
     views.views[1].camera.fx *= 1.5f;
-    EXPECT(plx_srn_save(root, &views) == PLX_ERROR_SUPPORT, "two focal lengths in one folder");
+    EXPECT(plx_dataset_save("srn", root, &views) == PLX_ERROR_SUPPORT, "two focal lengths in one folder");
     views.views[1].camera.fx = views.views[0].camera.fx;
     snprintf(views.name, sizeof views.name, "../escape");
-    EXPECT(plx_srn_save(root, &views) == PLX_ERROR_INPUT, "a name that leaves the folder");
+    EXPECT(plx_dataset_save("srn", root, &views) == PLX_ERROR_INPUT, "a name that leaves the folder");
     snprintf(path, sizeof path, "%s/escape", root);
     EXPECT(access(path, F_OK) != 0, "something was written");
     plx_views_free(&views);

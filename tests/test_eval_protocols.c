@@ -47,7 +47,7 @@ static int write_srn(const char *set, float scale, int turned) {
             for (int row = 0; row < 3; row++) v->camera.c2w[4 * row + 3] *= scale;
             for (int p = 0; p < 2 * SIZE * SIZE; p++) v->depth.data[p] *= scale;
         }
-        status = plx_srn_save(at(set), &views);
+        status = plx_dataset_save("srn", at(set), &views);
         plx_views_free(&views);
     }
     return status;
@@ -73,7 +73,7 @@ static int write_both(void) {
             snprintf(path, sizeof path, "%s/%03d.npy", at(npy), k);
             status = plx_file_write(path, bytes, npy_bytes(bytes, (npy_layout){.version = 1}, 3, 4, m));
         }
-        if (!status) status = plx_srn_save(at("lens"), &views);
+        if (!status) status = plx_dataset_save("srn", at("lens"), &views);
         plx_views_free(&views);
     }
     return status;

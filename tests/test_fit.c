@@ -179,7 +179,7 @@ TEST(fit, commands_fit_and_render) {
     const char *folder = test_directory(), *line;
     plx_views views = draw_views(6, 0);
     snprintf(views.name, sizeof views.name, "box");
-    REQUIRE(plx_srn_save(folder, &views) == PLX_OK, "%s", plx_error());
+    REQUIRE(plx_dataset_save("srn", folder, &views) == PLX_OK, "%s", plx_error());
     plx_views_free(&views);
     int code = run(&line,
                    "fit %s/box -o %s/box.safetensors --holdout 2 --sheet %s/box.png --steps 110 --rays 100 "

@@ -1,12 +1,7 @@
-/* parallax dataset info: what a data set holds. parallax dataset sheet: its objects as one picture. */
+/* parallax dataset info: what a data set holds. */
 #include "tools/parallax.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "tools/dataset.h"
-#include "tools/jobs.h"
 
 #define LOOKS_MAX 300 /* views that are read: all of the first object, and the first one of others */
 
@@ -137,109 +132,9 @@ static int run_info(const plx_run *run) {
 
 const plx_command plx_cmd_dataset_info = {.name = "dataset info",
                                           .arguments = "DIR",
-                                          .summary =
-                                              "what a data set holds: SRN folders or a transforms.json",
+                                          .summary = "what a data set of any kind holds",
                                           .min_arguments = 1,
                                           .max_arguments = 1,
                                           .options = info_options,
                                           .values_size = sizeof(info_values),
                                           .run = run_info};
-
-/* ---- dataset sheet ------------------------------------------------------------------------------------------------ */
-
-typedef struct sheet_values {
-    const char *catalogue, *data, *output, *objects;
-    int split, size, columns, count;
-    float azimuth, elevation;
-} sheet_values;
-
-static const plx_option sheet_options[] = {
-    {PLX_OPTION_TEXT, "output", 'o', offsetof(sheet_values, output), NULL, .word = "FILE", .help = "the PNG"},
-    {PLX_OPTION_TEXT, "catalogue", 0, offsetof(sheet_values, catalogue), "datasets/objects.tsv",
-     .word = "FILE", .help = "which objects there are"},
-    {PLX_OPTION_TEXT, "data", 0, offsetof(sheet_values, data), "data", .word = "DIR",
-     .help = "where `make data` put them"},
-    {PLX_OPTION_CHOICE, "split", 0, offsetof(sheet_values, split), "all", .word = PLX_SPLIT_WORDS,
-     .help = "which split"},
-    {PLX_OPTION_TEXT, "objects", 0, offsetof(sheet_values, objects), NULL, .word = "WORD,...",
-     .help = "only objects of such a class, or with it in their id"},
-    {PLX_OPTION_INT, "count", 'n', offsetof(sheet_values, count), "1000", 1, 100000,
-     .help = "at most so many objects"},
-    {PLX_OPTION_INT, "size", 0, offsetof(sheet_values, size), "96", 1, 1024, .help = "pixels a side of one"},
-    {PLX_OPTION_INT, "columns", 0, offsetof(sheet_values, columns), "16", 1, 256, .help = "objects in a row"},
-    {PLX_OPTION_FLOAT, "azimuth", 0, offsetof(sheet_values, azimuth), "35", -360, 360, .word = "DEG",
-     .help = "of the camera"},
-    {PLX_OPTION_FLOAT, "elevation", 0, offsetof(sheet_values, elevation), "25", -90, 90, .word = "DEG",
-     .help = "of the camera"},
-    {.type = PLX_OPTION_END}};
-
-/* One picture of an object, over white. */
-static int draw_object(plx_image *out, const plx_object *object, const sheet_values *values) {
-    const float degree = (float)M_PI / 180;
-    plx_scene *scene;
-    int status = plx_object_scene(&scene, object, values->data, 0);
-    if (status) return status;
-    plx_view view = {.camera =
-                         plx_camera_orbit(values->azimuth * degree, values->elevation * degree,
-                                          PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, values->size, values->size)};
-    status = plx_scene_draw(scene, &view, NULL);
-    if (!status) status = plx_image_over(out, &view.colour, 1);
-    plx_image_free(&view.colour);
-    plx_scene_free(scene);
-    return status;
-}
-
-typedef struct sheet_drawing {
-    plx_image *sheet;
-    const plx_object *const *objects;
-    const sheet_values *values;
-} sheet_drawing;
-
-static int draw_place(int index, void *user) {
-    const sheet_drawing *d = user;
-    const sheet_values *values = d->values;
-    plx_image picture = {0};
-    int status = draw_object(&picture, d->objects[index], values);
-    if (!status)
-        plx_image_paste(d->sheet, &picture, index / values->columns * values->size,
-                        index % values->columns * values->size);
-    plx_image_free(&picture);
-    return status;
-}
-
-static int run_sheet(const plx_run *run) {
-    sheet_values *values = run->values;
-    if (!values->output) return plx_fail(PLX_ERROR_USAGE, "dataset sheet: --output is missing");
-    plx_catalogue catalogue;
-    const plx_object **objects = NULL;
-    plx_image sheet = {0};
-    int count = 0, status = plx_catalogue_load(&catalogue, values->catalogue);
-    if (status) return status;
-    status = plx_select_objects(&objects, &count, &catalogue, values->split, values->objects);
-    if (count > values->count) count = values->count;
-    int rows = (count + values->columns - 1) / values->columns;
-    if (!status &&
-        (rows * values->size > PLX_IMAGE_MAX_SIDE || values->columns * values->size > PLX_IMAGE_MAX_SIDE))
-        status =
-            plx_fail(PLX_ERROR_INPUT, "%s: %d rows and %d columns of %d pixels are past %d pixels a side",
-                     values->output, rows, values->columns, values->size, PLX_IMAGE_MAX_SIDE);
-    if (!status) status = plx_image_create(&sheet, rows * values->size, values->columns * values->size, 3);
-    for (size_t i = 0; !status && i < (size_t)sheet.height * (size_t)sheet.width * 3; i++) sheet.data[i] = 1;
-    sheet_drawing drawing = {&sheet, objects, values};
-    if (!status) status = plx_run_jobs("draw", count, draw_place, &drawing);
-    if (!status) status = plx_png_save(values->output, &sheet);
-    for (int i = 0; i < count && !status; i++)
-        printf("%3d %3d  %-10s %-12s %s\n", i / values->columns, i % values->columns,
-               plx_split_name(objects[i]->split), objects[i]->class_name, objects[i]->id);
-    plx_image_free(&sheet);
-    free(objects);
-    plx_catalogue_free(&catalogue);
-    return status;
-}
-
-const plx_command plx_cmd_dataset_sheet = {.name = "dataset sheet",
-                                           .summary =
-                                               "the catalogue's objects as one picture, and which is where",
-                                           .options = sheet_options,
-                                           .values_size = sizeof(sheet_values),
-                                           .run = run_sheet};

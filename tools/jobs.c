@@ -5,7 +5,7 @@
 int plx_run_jobs(const char *stage, int count, plx_job_fn job, void *user) {
     int status = PLX_OK, done = 0;
     char line[1024] = "";
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (count > 1) /* a single job may use all threads itself */
     for (int i = 0; i < count; i++) {
         int stop;
 #pragma omp atomic read

@@ -1,0 +1,26 @@
+/* Inside datasets/ only: the kinds of data sets that are written, each as SRN or as nerfstudio has it. */
+#ifndef PLX_DATASETS_WRITER_H
+#define PLX_DATASETS_WRITER_H
+
+#include "datasets/reader.h"
+
+struct plx_dataset_writer {
+    const struct plx_writer_kind *kind;
+    char *folder; /* DIRECTORY/NAME */
+    int count, capacity;
+    plx_camera *cameras; /* (count) of the views that are written */
+};
+
+typedef struct plx_writer_kind {
+    const char *name;
+    const char *const *folders; /* made in the object's, NULL at the end */
+    int (*add)(const plx_dataset_writer *writer,
+               const plx_view *view); /* the next view, number writer->count */
+    int (*finish)(
+        const plx_dataset_writer *writer); /* writes the file without which the folder is no object */
+    const char *last;                      /* that file's name */
+} plx_writer_kind;
+
+extern const plx_writer_kind plx_srn_kind, plx_nerfstudio_kind;
+
+#endif
