@@ -9,6 +9,7 @@
 #include "tests/consistency_scene.h"
 #include "tests/posed_scene.h"
 #include "tests/tiny_model.h"
+#include "tools/evaluation_case.h"
 
 enum { VIEWS = 6, SIZE = 32, TURN = 2 };
 #define ZERO123_FOCAL (SIZE * 35.0f / 32)
@@ -192,6 +193,55 @@ TEST(eval_protocols, zero123_is_srn_in_another_layout) {
     json_decref(srn), json_decref(zero);
 }
 
+/* SRN's own pictures are opaque, on white: there is no silhouette to compare, and methods still get one without background. */
+TEST(eval_protocols, opaque_truth_has_no_silhouette) {
+    char arguments[1024], set[32];
+    double psnr[2];
+    for (int opaque = 0; opaque < 2; opaque++) {
+        plx_views views = views_of(1, "box");
+        for (int k = 0; k < VIEWS && opaque; k++) {
+            float *rgba = views.views[k].colour.data;
+            for (int p = 0; p < 4 * SIZE * SIZE; p += 4) {
+                for (int c = 0; c < 3; c++) rgba[p + c] = rgba[p + 3] * rgba[p + c] + 1 - rgba[p + 3];
+                rgba[p + 3] = 1;
+            }
+        }
+        snprintf(set, sizeof set, opaque ? "opaque" : "clear");
+        REQUIRE(!plx_make_directories(at(set)) && !plx_srn_save(at(set), &views), "%s", plx_error());
+        snprintf(arguments, sizeof arguments,
+                 "--protocol srn --sources 0 --data %s --methods copy,extruded,feedforward", at(set));
+        json_t *all = evaluated(arguments);
+        EXPECT(isnan(number(all, "feedforward", "iou")) == (opaque == 1), "IoU %g",
+               number(all, "feedforward", "iou"));
+        psnr[opaque] = number(all, "feedforward", "psnr");
+        json_decref(all);
+        plx_views_free(&views);
+    }
+    /* The edges' opacity is only estimated, so that the input differs a little from the true one. */
+    EXPECT(fabs(psnr[0] - psnr[1]) < 0.5, "%g dB and, opaque, %g dB", psnr[0], psnr[1]);
+}
+
+/* The second object cannot be read; then it can. */
+TEST(eval_protocols, goes_on_from_what_is_measured) {
+    const char *line, *part = "--protocol srn --sources 0 --methods copy --threads 1";
+    char settings[2048];
+    REQUIRE(!write_srn("late", 1, -1), "%s", plx_error());
+    REQUIRE(!rename(at("late/two/pose/000003.txt"), at("late/two/pose/000003.bak")), "rename");
+    snprintf(settings, sizeof settings, "%s --data %s --json %s", part, at("late"), at("late.json"));
+    int code = run(&line, "%s", settings);
+    EXPECT(code == 1 && strstr(line, "000003.txt"), "%d: %s", code, line);
+    code = run(&line, "%s --consistency tsed", settings);
+    EXPECT(code == 1 && strstr(line, "another 'consistency'"), "%d: %s", code, line);
+    REQUIRE(!rename(at("late/two/pose/000003.bak"), at("late/two/pose/000003.txt")), "rename");
+    code = run(&line, "%s", settings);
+    EXPECT(code == 0, "%d: %s", code, line);
+    json_t *whole = json_load_file(at("late.json"), 0, NULL);
+    EXPECT(number(whole, "copy", "objects") == 2 && number(whole, "copy", "views") == 10, "%g objects",
+           number(whole, "copy", "objects"));
+    EXPECT(access(at("late.json.partial"), F_OK) != 0, "left behind");
+    json_decref(whole);
+}
+
 /* ---- pictures --------------------------------------------------------------------------------------------------------- */
 
 TEST(eval_protocols, pictures_without_truth) {
@@ -329,6 +379,23 @@ TEST(eval_protocols, what_does_not_fit_is_named) {
             "--data %s",
             at("srn"));
     REFUSES(1, "no PNG", "--protocol pictures --methods copy --data %s", at("srn/one/pose"));
+}
+
+TEST(eval_protocols, predicted_pixels_that_are_no_numbers) {
+    plx_views views = views_of(1, "box"), predicted = views_of(1, "box");
+    plx_eval_sample samples[VIEWS - 1];
+    plx_eval_entry entry = {.method = "broken", .object = "box", .count = VIEWS - 1, .samples = samples};
+    plx_eval_case of = {.views = views, .targets = VIEWS - 1, .scored = 1};
+    plx_eval_measuring what = {0};
+    EXPECT(!plx_eval_measure_case(&entry, &what, &of, &predicted.views[1]) &&
+               isinf(samples[4].values[PLX_EVAL_PSNR]),
+           "%s", plx_error());
+    predicted.views[4].depth.data[7] = INFINITY;
+    EXPECT(plx_eval_measure_case(&entry, &what, &of, &predicted.views[1]) == PLX_ERROR_NUMERIC &&
+               strstr(plx_error(), "box by broken: view 4"),
+           "%s", plx_error());
+    plx_views_free(&views);
+    plx_views_free(&predicted);
 }
 
 /* One camera turned away: its view is of something else. */

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "tools/consistency_report.h"
-#include "tools/evaluation_consistency.h"
+#include "tools/evaluation_case.h"
 #include "tools/evaluation_journal.h"
 #include "tools/evaluation_methods.h"
 #include "tools/evaluation_protocol.h"
@@ -301,54 +301,6 @@ static int save_truth(const evaluation *e, int object, const plx_eval_case *of) 
     return plx_eval_strip_save(&e->sheet, e->protocol.ids[object], "input", 1 + SHEET_TARGETS, pictures);
 }
 
-static bool is_finite(const plx_image *image) {
-    size_t count = (size_t)image->height * (size_t)image->width * (size_t)image->channels;
-    for (size_t i = 0; image->data && i < count; i++)
-        if (!isfinite(image->data[i])) return false;
-    return true;
-}
-
-static int check_predicted(const plx_eval_entry *entry, const plx_eval_case *of, const plx_view *predicted) {
-    for (int k = 0; k + 1 < of->views.count; k++) {
-        const plx_camera *camera = &of->views.views[1 + k].camera;
-        const plx_image *colour = &predicted[k].colour;
-        if (!is_finite(colour) || !is_finite(&predicted[k].depth))
-            return plx_fail(PLX_ERROR_NUMERIC, "%s by %s: view %d has pixels that are no numbers",
-                            entry->object, entry->method, 1 + k);
-        PLX_CHECK(colour->width == camera->width && colour->height == camera->height && colour->channels == 4,
-                  "%s: view %d is (%d,%d,%d)", entry->method, 1 + k, colour->height, colour->width,
-                  colour->channels);
-    }
-    return PLX_OK;
-}
-
-/* Truth without opacity is opaque: it has no silhouette. */
-static int measure_view(plx_eval_sample *sample, const plx_eval_case *of, int k, const plx_view *predicted,
-                        bool silhouette_only) {
-    plx_view truth = of->views.views[1 + k];
-    plx_image flat = {0};
-    int status = of->views.has_alpha ? PLX_OK : plx_image_over(&flat, &truth.colour, 1);
-    if (flat.data) truth.colour = flat;
-    sample->gap = plx_camera_azimuth_gap(&of->views.views[0].camera, &truth.camera);
-    if (!status) status = plx_eval_measure(sample, &truth, predicted, silhouette_only);
-    plx_image_free(&flat);
-    return status;
-}
-
-/* Of the views that were predicted; fills entry->samples. */
-static int measure(const evaluation *e, plx_eval_entry *entry, const plx_eval_method *method,
-                   const plx_eval_case *of, const plx_view *predicted) {
-    int status = check_predicted(entry, of, predicted);
-    for (int k = 0; k < of->targets && !status; k++)
-        status = measure_view(&entry->samples[k], of, k, &predicted[k], method->silhouette_only);
-    if (status || method->silhouette_only) return status;
-    status = plx_eval_measure_object(entry->samples, of->targets, &of->views.views[1], predicted);
-    if (!status && e->values->consistency)
-        status = plx_eval_consistency(&entry->samples[0], e->values->consistency, e->values->field_steps, of,
-                                      predicted);
-    return status;
-}
-
 static int evaluate_method(const evaluation *e, const plx_eval_method *method, int object,
                            const plx_eval_case *of) {
     int count = of->views.count - 1;
@@ -357,11 +309,14 @@ static int evaluate_method(const evaluation *e, const plx_eval_method *method, i
     plx_eval_entry entry = {
         .method = method->name, .object = e->protocol.ids[object], .count = of->targets, .samples = samples};
     int status = predicted && samples ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
+    plx_eval_measuring measuring = {.silhouette_only = method->silhouette_only,
+                                    .scores = e->values->consistency,
+                                    .field_steps = e->values->field_steps};
     double begun = plx_now();
     for (int k = 0; k < count && !status; k++) predicted[k].camera = of->views.views[1 + k].camera;
     if (!status) status = method->predict(predicted, count, &e->means, of);
     entry.seconds = plx_now() - begun;
-    if (!status) status = measure(e, &entry, method, of, predicted);
+    if (!status) status = plx_eval_measure_case(&entry, &measuring, of, predicted);
     if (!status) status = save_strip(e, object, method, of, predicted);
     if (!status) status = plx_eval_journal_add(&e->journal, &entry);
     for (int k = 0; predicted && k < count; k++)
