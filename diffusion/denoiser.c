@@ -73,31 +73,39 @@ static plx_tensor *unless_dropped(plx_tape *tape, plx_tensor *x, const bool *dro
     return plx_scale_rows(tape, x, factors);
 }
 
-plx_tensor *plx_denoiser_forward(plx_tape *tape, const plx_denoiser *denoiser,
-                                 const plx_denoiser_inputs *in) {
-    const plx_denoiser_config *c = &denoiser->config;
-    const int *s = in->render->shape, N = s[0], view[] = {N, s[1], s[2], c->view_channels};
-    PLX_CHECK(in->render->ndim == 4 && s[3] == c->render_channels,
-              "denoiser: render (%d,%d,%d,%d), %d channels", N, s[1], s[2], s[3], c->render_channels);
-    PLX_CHECK(!c->input_concat == !in->input && !c->unet.context == !in->context,
-              "denoiser: input view expected");
-    plx_unet_config unet = unet_of(c);
-
+/* (N,H,W,V + R + 1 and, beside them, the input view's 4 and a mask of it) */
+static plx_tensor *input_channels(plx_tape *tape, const plx_denoiser_config *c,
+                                  const plx_denoiser_inputs *in) {
+    const plx_scope scope = plx_tape_enter(tape);
+    const int *s = in->render->shape, view[] = {s[0], s[1], s[2], c->view_channels};
     plx_tensor *x = plx_tape_input(tape, 4, view, in->z, false);
     x = plx_concat(tape, x, unless_dropped(tape, in->render, in->render_dropped));
     x = plx_concat(tape, x, mask_channel(tape, s, in->render_dropped));
     if (c->input_concat) x = plx_concat(tape, x, unless_dropped(tape, in->input, in->input_dropped));
     if (has_input_mask(c)) x = plx_concat(tape, x, mask_channel(tape, s, in->input_dropped));
+    return plx_tape_leave(tape, scope, x);
+}
 
+plx_tensor *plx_denoiser_forward(plx_tape *tape, const plx_denoiser *denoiser,
+                                 const plx_denoiser_inputs *in) {
+    const plx_denoiser_config *c = &denoiser->config;
+    const int *s = in->render->shape, N = s[0];
+    PLX_CHECK(in->render->ndim == 4 && s[3] == c->render_channels,
+              "denoiser: render (%d,%d,%d,%d), %d channels", N, s[1], s[2], s[3], c->render_channels);
+    PLX_CHECK(!c->input_concat == !in->input && !c->unet.context == !in->context,
+              "denoiser: input view expected");
+    plx_unet_config unet = unet_of(c);
+    const plx_scope scope = plx_tape_enter(tape);
     float *time = plx_arena_alloc(plx_tape_arena(tape), (size_t)N * sizeof *time);
     for (int n = 0; n < N; n++) time[n] = (float)(plx_noise_log_snr(in->levels[n]) / 20);
     plx_unet_inputs inputs = {
-        .x = x,
+        .x = input_channels(tape, c, in),
         .embedding = plx_layer_embedding(tape, denoiser->params, denoiser->prefix, "time", time, N, 1,
                                          TIME_FREQUENCIES),
         .context = in->context ? unless_dropped(tape, in->context, in->input_dropped) : NULL,
     };
-    return plx_unet_forward(tape, denoiser->params, denoiser->prefix, &unet, &inputs, NULL);
+    return plx_tape_leave(tape, scope,
+                          plx_unet_forward(tape, denoiser->params, denoiser->prefix, &unet, &inputs, NULL));
 }
 
 /* ---- training ------------------------------------------------------------------------------------------ */

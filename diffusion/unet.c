@@ -62,17 +62,23 @@ static int residual_declare(plx_params *params, const char *prefix, int in, int 
     return status;
 }
 
+/* conv(silu(norm(x) (1 + scale) + shift)) */
+static plx_tensor *norm_conv(plx_tape *t, plx_params *params, const char *prefix, const char *norm,
+                             const char *conv, plx_tensor *x, plx_tensor *scale_shift) {
+    const plx_scope scope = plx_tape_enter(t);
+    plx_tensor *h = plx_layer_norm(t, params, prefix, norm, x, scale_shift, true);
+    return plx_tape_leave(t, scope, plx_layer_conv(t, params, prefix, conv, h, 1));
+}
+
 static plx_tensor *residual(plx_tape *t, plx_params *params, const char *prefix, plx_tensor *x, int out,
                             plx_tensor *embedding /* (N,E), after SiLU, or NULL */) {
     const plx_scope scope = plx_tape_enter(t);
-    plx_tensor *h = plx_layer_norm(t, params, prefix, "norm1", x, NULL, true);
-    h = plx_layer_conv(t, params, prefix, "conv1", h, 1);
+    plx_tensor *skip = x->shape[3] == out ? x : plx_layer_conv(t, params, prefix, "skip", x, 1);
+    plx_tensor *h = norm_conv(t, params, prefix, "norm1", "conv1", x, NULL);
     plx_tensor *scale_shift =
         embedding ? plx_layer_linear(t, params, prefix, "scale_shift", embedding) : NULL;
-    h = plx_layer_norm(t, params, prefix, "norm2", h, scale_shift, true);
-    h = plx_layer_conv(t, params, prefix, "conv2", h, 1);
-    if (x->shape[3] != out) x = plx_layer_conv(t, params, prefix, "skip", x, 1);
-    return plx_tape_leave(t, scope, plx_add(t, x, h));
+    h = norm_conv(t, params, prefix, "norm2", "conv2", h, scale_shift);
+    return plx_tape_leave(t, scope, plx_add(t, skip, h));
 }
 
 /* ---- attention ----------------------------------------------------------------------------------------- */
@@ -249,9 +255,7 @@ plx_tensor *plx_unet_forward(plx_tape *t, plx_params *params, const char *prefix
         x = plx_layer_conv(t, params, name_of(name, prefix, "up", l, -1), "twice", x, 1);
         plx_tape_leave(t, scope, x);
     }
-    const plx_scope scope = plx_tape_enter(t);
-    x = plx_layer_norm(t, params, prefix, "out_norm", x, NULL, true);
-    if (!c->out_channels) return x;
-    x = plx_layer_conv(t, params, prefix, "out", x, 1);
-    return plx_tape_leave(t, scope, c->patch > 1 ? plx_depth_to_space(t, x, c->patch) : x);
+    if (!c->out_channels) return plx_layer_norm(t, params, prefix, "out_norm", x, NULL, true);
+    x = norm_conv(t, params, prefix, "out_norm", "out", x, NULL);
+    return c->patch > 1 ? plx_depth_to_space(t, x, c->patch) : x;
 }

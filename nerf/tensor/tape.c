@@ -206,10 +206,12 @@ void plx_tape_backward(plx_tape *tape, plx_tensor *loss) {
     }
     for (const plx_op *op = tape->last; op; op = op->previous) {
         plx_tensor *y = op->output;
-        if (y->grad) reverse(tape, op); /* else nothing depends on it */
+        const bool read = op->properties & PLX_READS_OUTPUT;
+        if (y->let_go && !read) give_data_back(tape, y); /* its users are behind us */
+        if (y->grad) reverse(tape, op);                  /* else nothing depends on it */
         if (y->grad) plx_pool_give(tape->pool, y->grad);
         y->grad = NULL;
-        if (y->let_go) give_data_back(tape, y);
+        if (y->let_go && read) give_data_back(tape, y);
     }
     tape->last = NULL; /* a second call would add everything again */
 }
