@@ -5,9 +5,10 @@
  * weights turned and their channels exchanged. Gradients of weights: with Y = A dy A^T, dU = sum_tiles Y X and
  * dw = G^T dU G.
  *
- * Outputs: a thread takes a block of tiles through transforms and products inside its own cache. Weight gradients: all
- * tiles of a chunk are transformed, then a thread takes a block of channels through sums over tiles and the
- * transform. Blocks and chunks follow from the problem's size, and no sum is split among threads. */
+ * Outputs of many tiles: a thread takes a block of them through transforms and products inside its own cache; of few: it
+ * takes all of them, and a block of output channels. Weight gradients: all tiles of a chunk are transformed, then a
+ * thread takes a block of channels through sums over tiles and the transform. Blocks and chunks follow from the
+ * problem's size, and no sum is split among threads. */
 #include "nerf/tensor/winograd.h"
 #include "nerf/tensor/denormals.h"
 #include "nerf/tensor/scratch.h"
@@ -218,10 +219,19 @@ static void transform_output(image m, size_t t, const float *Y, size_t stride, i
 
 /* ---- outputs and input gradients ---------------------------------------------------------------------------- */
 
-/* U as panels (36, O/32, I, 32), in the order of reading; the last of O = 16 (mod 32) is (I, 16). I, O: whole. */
+/* U as panels (36, O/32, I, 32), in the order of reading; the last of O = 16 (mod 32) is (I, 16). I, O: whole. The 36
+ * parts are so many floats apart: 16 more than their size keep them off the same cache sets. */
+static inline size_t part_step(int I, int O) {
+    return (size_t)I * (size_t)O + 16;
+}
+
+static inline int panel_width(int O, int o) {
+    return O - o / PANEL * PANEL < PANEL ? 16 : PANEL;
+}
+
 static inline float *panel_at(float *U, int I, int O, int o, int i) {
-    const int first = o / PANEL * PANEL, width = O - first < PANEL ? 16 : PANEL;
-    return U + (size_t)first * (size_t)I + (size_t)(i * width + o % PANEL);
+    const int first = o / PANEL * PANEL;
+    return U + (size_t)first * (size_t)I + (size_t)(i * panel_width(O, o) + o % PANEL);
 }
 
 /* Rows i and i + step exchange their blocks of `step` lanes off the diagonal. */
@@ -249,98 +259,123 @@ static inline void transpose16(v16 *v) {
     EXCHANGE(v, 8, LOW8, HIGH8)
 }
 
-/* w (O,3,3,I) -> U. Inside a parallel region. */
-static void transform_weights(plx_conv_size s, const float *w, float *U, bool past_cache) {
-    const int I = whole(s.I), O = whole(s.O);
-    const size_t step = (size_t)I * (size_t)O;
-#pragma omp for collapse(2) schedule(static)
-    for (int o = 0; o < O; o += 16)
-        for (int i = 0; i < I; i += 16) {
-            v16 taps[9][16] = {0}; /* [tap][i] over 16 o */
-            for (int k = 0; k < 9; k++) {
-                for (int r = 0; r < 16 && o + r < s.O; r++)
-                    taps[k][r] = load_part(w + ((size_t)(o + r) * 9 + (size_t)k) * (size_t)s.I + i, s.I - i);
-                transpose16(taps[k]);
-            }
-            for (int r = 0; r < 16; r++) {
-                float *to = panel_at(U, I, O, o, i + r);
+/* U of outputs o .. o+15 and inputs i .. i+15, from w (O,3,3,I): input i + r at to[r width], parts `step` apart. */
+static void transform_weights(plx_conv_size s, const float *w, int o, int i, float *to, int width,
+                              size_t step, bool past_cache) {
+    v16 taps[9][16] = {0}; /* [tap][i] over 16 o */
+    for (int k = 0; k < 9; k++) {
+        for (int r = 0; r < 16 && o + r < s.O; r++)
+            taps[k][r] = load_part(w + ((size_t)(o + r) * 9 + (size_t)k) * (size_t)s.I + i, s.I - i);
+        transpose16(taps[k]);
+    }
+    for (int r = 0; r < 16; r++) {
+        float *at = to + r * width;
 #define LOAD(k) taps[k][r]
-#define STORE(k, v) stream(to + (size_t)(k)*step, v, past_cache)
-                PLX_WINO_2D(plx_wino_weight, 3, 6, LOAD, STORE);
+#define STORE(k, v) stream(at + (size_t)(k)*step, v, past_cache)
+        PLX_WINO_2D(plx_wino_weight, 3, 6, LOAD, STORE);
 #undef LOAD
 #undef STORE
-            }
-        }
-    stream_end();
+    }
 }
 
 /* The same for the input gradients' convolution: s.I output gradients (w's O) to s.O inputs (w's I), taps turned. */
-static void transform_turned_weights(plx_conv_size s, const float *w, float *U, bool past_cache) {
-    const int I = whole(s.I), O = whole(s.O);
-    const size_t step = (size_t)I * (size_t)O;
-#pragma omp for schedule(static)
-    for (int i = 0; i < I; i++)
-        for (int o = 0; o < O; o += 16) {
-            const float *from = w + (size_t)i * 9 * (size_t)s.O + o;
-            const int count = i < s.I ? s.O - o : 0;
-            float *to = panel_at(U, I, O, o, i);
+static void transform_turned_weights(plx_conv_size s, const float *w, int o, int i, float *to, int width,
+                                     size_t step, bool past_cache) {
+    for (int r = 0; r < 16; r++) {
+        const float *from = w + (size_t)(i + r) * 9 * (size_t)s.O + o;
+        const int count = i + r < s.I ? s.O - o : 0;
+        float *at = to + r * width;
 #define LOAD(k) load_part(from + (size_t)(8 - (k)) * (size_t)s.O, count)
-#define STORE(k, v) stream(to + (size_t)(k)*step, v, past_cache)
-            PLX_WINO_2D(plx_wino_weight, 3, 6, LOAD, STORE);
+#define STORE(k, v) stream(at + (size_t)(k)*step, v, past_cache)
+        PLX_WINO_2D(plx_wino_weight, 3, 6, LOAD, STORE);
 #undef LOAD
 #undef STORE
-        }
-    stream_end();
+    }
 }
 
-/* One thread's part of a convolution: tiles begin .. end-1 (16 at most), output channels first .. last-1. */
-typedef struct part {
-    size_t begin, end;
-    int first, last;
-} part;
+/* One convolution: y = x * w + b, or y += x * w; `turned`: with the weights of the other direction. */
+typedef struct operands {
+    const float *x, *w, *b;
+    float *y;
+    bool turned, adds;
+} operands;
 
-/* Through both transforms and the 36 products. Rows up to whole blocks of 8 are computed from whatever is there, and not
- * used. */
-static void convolve_part(plx_conv_size s, image m, part q, const float *x, const float *U, const float *b,
-                          bool adds, float *y) {
+static void transform_weights_of(const operands *p, plx_conv_size s, int o, int i, float *to, int width,
+                                 size_t step, bool past_cache) {
+    (p->turned ? transform_turned_weights : transform_weights)(s, p->w, o, i, to, width, step, past_cache);
+}
+
+/* Tiles begin .. end-1 (16 at most) through both transforms and the 36 products. Rows up to whole blocks of 8 are
+ * computed from whatever is there, and not used. */
+static void convolve_tiles(plx_conv_size s, image m, size_t begin, size_t end, const operands *p,
+                           const float *U) {
     /* 16 floats more keep the 36 parts off the same cache sets */
-    const int width = whole(s.I);
-    const size_t I = (size_t)width, O = (size_t)(q.last - q.first), sx = TILES * I + 16, sy = TILES * O + 16;
+    const int width = whole(s.I), outputs = whole(s.O);
+    const size_t I = (size_t)width, O = (size_t)outputs, sx = TILES * I + 16, sy = TILES * O + 16;
     float *X = plx_scratch(PLX_SCRATCH_WORKER, 36 * (sx + sy)), *Y = X + 36 * sx;
-    for (size_t t = q.begin; t < q.end; t++) transform_input(m, t, x, s.I, X + (t - q.begin) * I, sx);
+    for (size_t t = begin; t < end; t++) transform_input(m, t, p->x, s.I, X + (t - begin) * I, sx);
     for (size_t k = 0; k < 36; k++)
         for (size_t o = 0; o < O; o += PANEL)
-            for (size_t row = 0; row < q.end - q.begin; row += ROWS)
+            for (size_t row = 0; row < end - begin; row += ROWS)
                 product(O - o < PANEL, width, X + k * sx + row * I, I,
-                        U + (k * (size_t)whole(s.O) + (size_t)q.first + o) * I, Y + k * sy + row * O + o, O);
-    for (size_t t = q.begin; t < q.end; t++)
-        transform_output(m, t, Y + (t - q.begin) * O, sy, q.first, q.last, b, adds, y, s.O);
+                        U + k * part_step(width, outputs) + o * I, Y + k * sy + row * O + o, O);
+    for (size_t t = begin; t < end; t++)
+        transform_output(m, t, Y + (t - begin) * O, sy, 0, outputs, p->b, p->adds, p->y, s.O);
 }
 
-static void convolve(plx_conv_size s, bool turned, const float *x, const float *w, const float *b, bool adds,
-                     float *y) {
-    const image m = image_of(s);
-    const int O = whole(s.O);
-    const size_t weights = 36 * (size_t)whole(s.I) * (size_t)O,
-                 block = m.tiles >= 2 * TILES ? TILES : TILES / 2;
-    /* Few tiles: the output channels are shared too, and the inputs' transform is done again in each part. */
-    const int wide = (O / 4 + PANEL - 1) / PANEL * PANEL, width = m.tiles >= 4 * block ? O : wide;
-    float *U = plx_scratch(PLX_SCRATCH_CALL, weights);
+/* Many tiles: the weights are transformed first, then a thread takes a block of tiles. */
+static void convolve_many(plx_conv_size s, image m, const operands *p) {
+    const int I = whole(s.I), O = whole(s.O);
+    const size_t step = part_step(I, O), block = m.tiles >= 2 * TILES ? TILES : TILES / 2;
+    const bool past_cache = 36 * step * sizeof(float) > CACHED;
+    float *U = plx_scratch(PLX_SCRATCH_CALL, 36 * step);
 #pragma omp parallel
     {
         plx_flush_denormals();
-        if (turned)
-            transform_turned_weights(s, w, U, weights * sizeof *U > CACHED);
-        else
-            transform_weights(s, w, U, weights * sizeof *U > CACHED);
-#pragma omp for collapse(2) schedule(dynamic, 1)
+#pragma omp for collapse(2) schedule(static) nowait
+        for (int o = 0; o < O; o += 16)
+            for (int i = 0; i < I; i += 16)
+                transform_weights_of(p, s, o, i, panel_at(U, I, O, o, i), panel_width(O, o), step,
+                                     past_cache);
+        stream_end();
+#pragma omp barrier
+#pragma omp for schedule(dynamic, 1)
         for (size_t t = 0; t < m.tiles; t += block)
-            for (int o = 0; o < O; o += width) {
-                const part q = {t, t + block < m.tiles ? t + block : m.tiles, o,
-                                o + width < O ? o + width : O};
-                convolve_part(s, m, q, x, U, b, adds, y);
-            }
+            convolve_tiles(s, m, t, t + block < m.tiles ? t + block : m.tiles, p, U);
     }
+}
+
+/* Outputs o .. o+15 of all tiles, X being transformed. */
+static void convolve_outputs(plx_conv_size s, image m, int o, const operands *p, const float *X, size_t sx) {
+    const int width = whole(s.I);
+    const size_t I = (size_t)width, step = part_step(width, 16), sy = (m.tiles + ROWS) * 16;
+    float *U = plx_scratch(PLX_SCRATCH_WORKER, 36 * (step + sy)), *Y = U + 36 * step;
+    for (int i = 0; i < width; i += 16) transform_weights_of(p, s, o, i, U + i * 16, 16, step, false);
+    for (size_t k = 0; k < 36; k++)
+        for (size_t row = 0; row < m.tiles; row += ROWS)
+            product(true, width, X + k * sx + row * I, I, U + k * step, Y + k * sy + row * 16, 16);
+    for (size_t t = 0; t < m.tiles; t++)
+        transform_output(m, t, Y + t * 16, sy, o, o + 16, p->b, p->adds, p->y, s.O);
+}
+
+/* Few tiles: all of them are transformed first, then a thread takes a block of outputs with their weights, which stay in
+ * its cache. */
+static void convolve_few(plx_conv_size s, image m, const operands *p) {
+    const size_t I = (size_t)whole(s.I), sx = (m.tiles + ROWS) * I + 16;
+    float *X = plx_scratch(PLX_SCRATCH_CALL, 36 * sx);
+#pragma omp parallel
+    {
+        plx_flush_denormals();
+#pragma omp for schedule(static)
+        for (size_t t = 0; t < m.tiles; t++) transform_input(m, t, p->x, s.I, X + t * I, sx);
+#pragma omp for schedule(dynamic, 1)
+        for (int o = 0; o < whole(s.O); o += 16) convolve_outputs(s, m, o, p, X, sx);
+    }
+}
+
+static void convolve(plx_conv_size s, const operands *p) {
+    const image m = image_of(s);
+    (m.tiles < 4 * TILES ? convolve_few : convolve_many)(s, m, p);
 }
 
 bool plx_winograd_fits(plx_conv_size s) {
@@ -349,14 +384,14 @@ bool plx_winograd_fits(plx_conv_size s) {
 }
 
 void plx_winograd_fwd(plx_conv_size s, const float *x, const float *w, const float *b, float *y) {
-    convolve(s, false, x, w, b, false, y);
+    convolve(s, &(operands){.x = x, .w = w, .b = b, .y = y});
 }
 
 void plx_winograd_bwd_x(plx_conv_size s, const float *w, const float *dy, float *dx) {
     const int I = s.I;
     s.I = s.O;
     s.O = I;
-    convolve(s, true, dy, w, NULL, true, dx);
+    convolve(s, &(operands){.x = dy, .w = w, .y = dx, .turned = true, .adds = true});
 }
 
 /* ---- weight gradients --------------------------------------------------------------------------------------- */
