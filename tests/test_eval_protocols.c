@@ -207,7 +207,8 @@ TEST(eval_protocols, opaque_truth_has_no_silhouette) {
             }
         }
         snprintf(set, sizeof set, opaque ? "opaque" : "clear");
-        REQUIRE(!plx_make_directories(at(set)) && !plx_srn_save(at(set), &views), "%s", plx_error());
+        REQUIRE(!plx_make_directories(at(set)) && !plx_dataset_save("srn", at(set), &views), "%s",
+                plx_error());
         snprintf(arguments, sizeof arguments,
                  "--protocol srn --sources 0 --data %s --methods copy,extruded,feedforward", at(set));
         json_t *all = evaluated(arguments);
