@@ -38,6 +38,7 @@ plx_tensor *plx_render_batch(plx_tape *tape, const plx_field_operands *field, co
     plx_ray *rays = plx_arena_alloc(arena, sizeof(plx_ray) * (size_t)R);
     int *object_start = plx_arena_alloc(arena, sizeof(int) * ((size_t)N + 1));
     for (int n = 0; n <= N; n++) object_start[n] = n * H * W;
+#pragma omp parallel for schedule(static)
     for (int r = 0; r < R; r++) {
         int pixel = r % (H * W);
         rays[r] = plx_ray_through(&cameras[r / (H * W)], (float)(pixel % W) + 0.5f, (float)(pixel / W) + 0.5f,

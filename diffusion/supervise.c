@@ -192,6 +192,7 @@ plx_tensor *plx_loss_surface(plx_tape *tape, const plx_encoding *e, const plx_fr
     size_t size = plx_tensor_size(e->surface);
     float *truth = plx_arena_zalloc(arena, sizeof(float) * size),
           *weight = plx_arena_zalloc(arena, sizeof(float) * size);
+#pragma omp parallel for schedule(static)
     for (int n = 0; n < N; n++) {
         const plx_view *v = &items[n].views[0];
         const plx_frame *f = &frames[n];

@@ -22,6 +22,7 @@ plx_rays plx_sample_stratified(plx_arena *arena, const plx_ray *rays, int R, int
     for (int r = 0; r < R; r++) start[r + 1] = start[r] + (rays[r].t1 > rays[r].t0 ? count : 0);
     plx_rays out = allocate(arena, R, start, start[R]);
     float *t = (float *)out.t, *length = (float *)out.length;
+#pragma omp parallel for schedule(static)
     for (int r = 0; r < R; r++) {
         float step = (rays[r].t1 - rays[r].t0) / (float)count;
         for (int i = start[r]; i < start[r + 1]; i++) {

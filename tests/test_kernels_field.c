@@ -18,6 +18,8 @@ static const field_case fields[] = {
      {0, 37, 37, 700}},
     {{.N = 2, .C = 32, .F = 2, .H = 32, .guided = 0, .xy = {6, 6}, .xz = {6, 6}, .yz = {6, 6}},
      {0, 130, 259}},
+    /* widths that leave rows and vectors over in every product */
+    {{.N = 1, .C = 16, .F = 1, .H = 48, .guided = 1, .xy = {5, 4}, .xz = {2, 3}, .yz = {3, 2}}, {0, 129}},
 };
 
 /* The tensors of a field, in the order of plx_field_tensors: their sizes. */
@@ -145,4 +147,24 @@ TEST(kernels, rays) {
     expect_close("first hit", hit[1], hit[0], 2 * R, 1e-5);
     expect_close("first hit dvalues", dhit[1], dhit[0], 4 * S, 1e-5);
     free_arrays();
+}
+
+/* Almost empty samples round to no light rather than to less than none; NaN is not hidden. */
+TEST(kernels, compositing_makes_no_light) {
+    enum { S = 40 };
+    const int start[3] = {0, S, 2 * S};
+    float t[2 * S], length[2 * S], values[8 * S], out[10];
+    for (int i = 0; i < 2 * S; i++) {
+        t[i] = 1, length[i] = 0.02f;
+        values[4 * i] = i < S ? 1e-6f * (float)(i + 1) : 1;
+        for (int c = 1; c < 4; c++) values[4 * i + c] = 1;
+    }
+    values[4 * (S + 3)] = NAN;
+    table("cpu")->composite_fwd((plx_rays){2, start, t, length}, values, out);
+    for (int c = 0; c < 5; c++) {
+        /* 1 - exp(-1.6e-5), in steps of the exponential's rounding, 1.2e-7 */
+        EXPECT(out[c] >= 0 && fabsf(out[c] - 1.64e-5f) < 5e-7f, "channel %d of thin mist: %g", c,
+               (double)out[c]);
+        EXPECT(isnan(out[5 + c]), "channel %d past a NaN: %g", c, (double)out[5 + c]);
+    }
 }

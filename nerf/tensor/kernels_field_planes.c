@@ -90,27 +90,32 @@ void plx_taps_read(const plx_taps *t, const float *plane, int begin, int count, 
         }
 }
 
-static inline void add(float *restrict to, int count, float weight, const float *restrict d) {
-    for (int c = 0; c < count; c++) to[c] += weight * d[c];
-}
-
-static inline void add_tap(float *to, int count, float weight, const float *d) {
+static inline __attribute__((always_inline)) void add_tap(float *to, int count, float weight,
+                                                          const float *d) {
     int c = 0;
     for (; c + LANES <= count; c += LANES) plx_store(to + c, plx_load(to + c) + weight * plx_load(d + c));
-    add(to + c, count - c, weight, d + c);
+    for (; c < count; c++) to[c] += weight * d[c];
 }
 
-void plx_taps_add(const plx_taps *t, float *dplane, int begin, int count, const float *dout, int points) {
+static inline __attribute__((always_inline)) void add_points(const plx_taps *t, float *dplane, int count,
+                                                             const float *dout, int points) {
     enum { MOST = 64 };
     _Alignas(64) float d[8][MOST];
     for (int p = 0; p < points; p += 8) {
         plx_transpose(dout + p, (count + 7) / 8 * 8, 8, PLX_TILE, d[0], MOST);
         for (int i = p; i < p + 8 && i < points; i++) {
-            float *a = dplane + begin + t->first[i], *b = a + t->down[i];
+            float *a = dplane + t->first[i], *b = a + t->down[i];
             add_tap(a, count, t->weight[0][i], d[i - p]);
             add_tap(a + t->right[i], count, t->weight[1][i], d[i - p]);
             add_tap(b, count, t->weight[2][i], d[i - p]);
             add_tap(b + t->right[i], count, t->weight[3][i], d[i - p]);
         }
     }
+}
+
+void plx_taps_add(const plx_taps *t, float *dplane, int begin, int count, const float *dout, int points) {
+    if (count == 6) /* the guidance: known to the compiler */
+        add_points(t, dplane + begin, 6, dout, points);
+    else
+        add_points(t, dplane + begin, count, dout, points);
 }

@@ -82,6 +82,7 @@ PLX_INLINED void plx_product_run(enum plx_product_kind kind, plx_product p) {
     int n = 0;
     for (; n + PLX_BLOCK_VECTORS * PLX_LANES <= p.N; n += PLX_BLOCK_VECTORS * PLX_LANES)
         plx_product_rows(&p, kind, PLX_BLOCK_VECTORS, n);
+    for (; n + 2 * PLX_LANES <= p.N; n += 2 * PLX_LANES) plx_product_rows(&p, kind, 2, n);
     for (; n < p.N; n += PLX_LANES) plx_product_rows(&p, kind, 1, n);
 }
 
