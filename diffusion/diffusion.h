@@ -96,10 +96,10 @@ int plx_field_refine(plx_field *field, const plx_model *model, const plx_view *i
 /* What a 2D model does, for comparison: no field holds the views together. */
 typedef struct plx_view_sampling {
     int steps; /* noise levels, from the noisiest with alpha >= 0.05. Default 25, as refinement's */
-    float
-        eta; /* DDIM's: 0 deterministic, 1 as much new noise as DDPM, which mends the errors of a denoiser that was trained
-                * little (the shipped one on 12,800 samples: SSIM 0.53 at 1, 0.35 at 0, three objects). Default 1 */
-    float classifier_guidance; /* 1 = conditional alone, the default */
+    /* DDIM's: 0 deterministic, 1 as much new noise as DDPM, which mends the errors of a denoiser that was trained little (the
+     * shipped one on 12,800 samples: SSIM 0.53 at 1, 0.35 at 0, three objects). Default 1 */
+    double eta;
+    double classifier_guidance; /* 1 = conditional alone, the default */
     uint64_t seed;
 } plx_view_sampling;
 

@@ -9,15 +9,17 @@
 
 #include "tools/consistency_report.h"
 #include "tools/evaluation_case.h"
+#include "tools/evaluation_entrants.h"
 #include "tools/evaluation_journal.h"
-#include "tools/evaluation_methods.h"
 #include "tools/evaluation_protocol.h"
 #include "tools/evaluation_report.h"
 #include "tools/evaluation_sheet.h"
+#include "tools/evaluation_sweep.h"
 #include "tools/evaluation_workers.h"
 
 typedef struct eval_values {
-    const char *model, *catalogue, *data, *licence, *sources, *only, *path, *json, *sheet, *csv;
+    const char *model, *catalogue, *data, *licence, *sources, *only, *path, *json, *sheet, *csv, *plot;
+    plx_list compare, set, sweep;
     int protocol, split, objects, input, elevation, path_views, field_steps, rows, samples;
     unsigned methods, consistency;
     int64_t seed;
@@ -40,6 +42,14 @@ static const plx_option options[] = {
      .help = "weights (default: the shipped model)"},
     {PLX_OPTION_SET, "methods", 0, AT(methods), "copy,extruded,feedforward", .word = PLX_EVAL_METHOD_WORDS,
      .help = "what is measured; paper and blend are the two refinements and take minutes an object"},
+    {PLX_OPTION_LIST, "compare", 0, AT(compare), NULL, .word = "NAME=FILE",
+     .help = "also the feed-forward field of another model, called NAME; may be given several times"},
+    {PLX_OPTION_LIST, "set", 0, AT(set), NULL, .word = "NAME=VALUE",
+     .help = "a number of paper, blend or views, such as gamma=0.25; likewise"},
+    {PLX_OPTION_LIST, "sweep", 0, AT(sweep), NULL, .word = "NAME=V,...",
+     .help =
+         "those methods at each of these values, such as steps=5,10,25,50; likewise, one number at a time"},
+    {PLX_OPTION_TEXT, "plot", 0, AT(plot), NULL, .word = "FILE.svg", .help = "of the sweeps"},
     {PLX_OPTION_CHOICE, "split", 0, AT(split), "test", .word = "test|validation", .help = "which objects"},
     {PLX_OPTION_INT, "objects", 0, AT(objects), "0", 0, 1e6,
      .help = "so many, evenly over those there are; 0 = all"},
@@ -81,15 +91,17 @@ typedef struct evaluation {
     plx_path path; /* of the views that are scored; empty: the targets, or none */
     plx_eval_means means;
     char model_path[PATH_SIZE];
-    int size, threads;                         /* pixels of the methods' input; of the process */
-    plx_eval_result results[PLX_EVAL_METHODS]; /* of those that were asked for */
-    const plx_eval_method *methods[PLX_EVAL_METHODS];
-    int method_count;
+    int size, threads; /* pixels of the methods' input; of the process */
+    plx_eval_compared compared[PLX_EVAL_MODELS];
+    int compared_count;
+    plx_eval_nearest nearest;
+    plx_eval_entrants entrants;
+    plx_eval_result results[PLX_EVAL_ENTRANTS]; /* of entrants.list */
     plx_eval_journal journal;
     plx_eval_sheet sheet;
     int *pending; /* (pending_count) objects that are not whole */
     int pending_count;
-    unsigned *done; /* (count) bit m: by methods[m] */
+    uint64_t *done; /* (count) bit m: by entrants.list[m] */
 } evaluation;
 
 /* One thread here: the worker processes are forked before any OpenMP team is. */
@@ -104,6 +116,21 @@ static int load_model(evaluation *e) {
     int status = plx_model_path(e->model_path, sizeof e->model_path, e->values->model);
     if (!status) status = plx_model_load(&e->means.model, e->model_path);
     if (!status) e->size = plx_model_size(e->means.model);
+    return status;
+}
+
+static int load_compared(evaluation *e) {
+    int status = plx_eval_compared_parse(e->compared, &e->compared_count, &e->values->compare);
+    for (int i = 0; i < e->compared_count && !status; i++) {
+        plx_eval_compared *c = &e->compared[i];
+        omp_set_num_threads(1);
+        status = plx_model_load(&c->model, c->path);
+        if (status) break;
+        int size = plx_model_size(c->model);
+        if (i == 0 && !e->means.model) e->size = size;
+        if (size != e->size)
+            status = plx_fail(PLX_ERROR_INPUT, "%s: a model of %d pixels, not %d", c->path, size, e->size);
+    }
     return status;
 }
 
@@ -170,16 +197,23 @@ static int choose_methods(evaluation *e) {
     if (e->values->consistency && e->protocol.true_path) methods |= 1u << PLX_EVAL_TRUTH;
     if (methods & 1u << PLX_EVAL_TRUTH && e->path.count && !e->protocol.true_path)
         return plx_fail(PLX_ERROR_USAGE, "--methods truth: there are no true pictures along the path");
-    for (int m = 0; m < PLX_EVAL_METHODS; m++)
-        if (methods & 1u << m) e->methods[e->method_count++] = &plx_eval_methods[m];
-    return PLX_OK;
+    if (methods & 1u << PLX_EVAL_NEAREST && e->values->protocol != OBJECTS)
+        return plx_fail(PLX_ERROR_USAGE, "--methods nearest: only with --protocol objects");
+    plx_eval_entrants_options o = {.methods = methods,
+                                   .means = e->means,
+                                   .seed = (uint64_t)e->values->seed,
+                                   .set = &e->values->set,
+                                   .sweep = &e->values->sweep,
+                                   .compared_count = e->compared_count,
+                                   .compared = e->compared};
+    return plx_eval_entrants_make(&e->entrants, &o);
 }
 
 static int make_results(evaluation *e) {
     size_t views = (size_t)plx_eval_targets_all(&e->protocol);
-    for (int m = 0; m < e->method_count; m++) {
+    for (int m = 0; m < e->entrants.count; m++) {
         plx_eval_result *r = &e->results[m];
-        r->method = e->methods[m]->name;
+        r->method = e->entrants.list[m].name;
         r->samples = calloc(views, sizeof *r->samples);
         if (!r->samples) return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
     }
@@ -204,6 +238,12 @@ static json_t *settings_of(const evaluation *e) {
         "model", file_of(e->model_path), "elevation", v->elevation == ELEVATION_KNOWN, "samples", v->samples,
         "seed", (json_int_t)v->seed, "size", e->size, "consistency", (int)v->consistency, "path",
         file_of(v->path ? v->path : ""), "path_views", e->path.count, "field_steps", v->field_steps);
+    json_t *set = json_array(), *compared = json_array();
+    for (int i = 0; i < v->set.count; i++) json_array_append_new(set, json_string(v->set.items[i]));
+    for (int i = 0; i < e->compared_count; i++)
+        json_array_append_new(compared, json_pack("[so]", e->compared[i].name, file_of(e->compared[i].path)));
+    json_object_set_new(settings, "set", set);
+    json_object_set_new(settings, "compared", compared);
     if (!settings || !json_object_update(settings, e->protocol.record)) return settings;
     json_decref(settings);
     return NULL;
@@ -222,13 +262,19 @@ static int open_journal(evaluation *e) {
     return status;
 }
 
+/* A sweep is a plot, not pictures. */
+static bool is_drawn(const plx_eval_entrant *entrant) {
+    return entrant->method->drawn && entrant->sweep < 0;
+}
+
 static bool is_done(const evaluation *e, const json_t *entries, int object, int m, plx_eval_sample *samples) {
-    plx_eval_entry entry = {.method = e->methods[m]->name,
+    const plx_eval_entrant *entrant = &e->entrants.list[m];
+    plx_eval_entry entry = {.method = entrant->name,
                             .object = e->protocol.ids[object],
                             .count = e->protocol.targets[object],
                             .samples = samples};
     if (!plx_eval_journal_find(entries, &entry)) return false;
-    return !e->sheet.path || object >= e->sheet.rows || !e->methods[m]->drawn ||
+    return !e->sheet.path || object >= e->sheet.rows || !is_drawn(entrant) ||
            (plx_eval_strip_exists(&e->sheet, entry.object, entry.method) &&
             plx_eval_strip_exists(&e->sheet, entry.object, "input"));
 }
@@ -242,20 +288,43 @@ static int find_pending(evaluation *e) {
     int status = samples && e->pending && e->done ? plx_eval_journal_read(&e->journal, &entries)
                                                   : plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
     for (int i = 0; i < count && !status; i++) {
-        for (int m = 0; m < e->method_count; m++)
-            if (is_done(e, entries, i, m, samples)) e->done[i] |= 1u << m;
-        if (e->done[i] != (1u << e->method_count) - 1) e->pending[e->pending_count++] = i;
+        int done = 0;
+        for (int m = 0; m < e->entrants.count; m++)
+            if (is_done(e, entries, i, m, samples)) e->done[i] |= UINT64_C(1) << m, done++;
+        if (done < e->entrants.count) e->pending[e->pending_count++] = i;
     }
     json_decref(entries);
     free(samples);
     return status;
 }
 
+/* Of the objects that `nearest` has not been measured on. */
+static int find_nearest(evaluation *e) {
+    int which = -1, count = 0, status = PLX_OK;
+    for (int m = 0; m < e->entrants.count; m++)
+        if (e->entrants.list[m].method->needs & PLX_EVAL_NEEDS_NEAREST) which = m;
+    if (which < 0) return PLX_OK;
+    int *cases = malloc(((size_t)e->pending_count + 1) * sizeof *cases);
+    if (!cases) return plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
+    for (int i = 0; i < e->pending_count; i++)
+        if (!(e->done[e->pending[i]] >> which & 1)) cases[count++] = e->pending[i];
+    plx_eval_nearest_options o = {.catalogue = e->values->catalogue,
+                                  .data = e->values->data,
+                                  .threads = e->threads,
+                                  .count = count,
+                                  .cases = cases};
+    if (count) status = plx_eval_nearest_open(&e->nearest, &e->protocol, &o);
+    free(cases);
+    return status;
+}
+
 static int start(evaluation *e, const eval_values *v) {
     e->values = v;
     e->means = (plx_eval_means){
-        .elevation_known = v->elevation == ELEVATION_KNOWN, .samples = v->samples, .seed = (uint64_t)v->seed};
+        .elevation_known = v->elevation == ELEVATION_KNOWN, .samples = v->samples, .nearest = &e->nearest};
+    if (v->plot && !v->sweep.count) return plx_fail(PLX_ERROR_USAGE, "--plot: of a --sweep");
     int status = load_model(e);
+    if (!status) status = load_compared(e);
     if (!status) status = open_protocol(e);
     if (!status) status = choose_methods(e);
     if (!status) status = make_results(e);
@@ -263,6 +332,7 @@ static int start(evaluation *e, const eval_values *v) {
     int rows = v->rows < e->protocol.count ? v->rows : e->protocol.count;
     if (!status) status = plx_eval_sheet_open(&e->sheet, v->sheet, e->protocol.height, rows);
     if (!status) status = find_pending(e);
+    if (!status) status = find_nearest(e);
     return status;
 }
 
@@ -272,8 +342,10 @@ static void finish(evaluation *e, bool whole) {
     if (kept && e->done) plx_note("%s: what is measured; the same command goes on from it", e->journal.path);
     plx_eval_sheet_close(&e->sheet, !kept);
     plx_eval_journal_close(&e->journal, !kept);
-    for (int m = 0; m < e->method_count; m++) free(e->results[m].samples);
+    for (int m = 0; m < e->entrants.count; m++) free(e->results[m].samples);
+    for (int i = 0; i < e->compared_count; i++) plx_model_free(e->compared[i].model);
     plx_model_free(e->means.model);
+    plx_eval_nearest_close(&e->nearest);
     plx_eval_protocol_close(&e->protocol);
     plx_path_free(&e->path);
     free(e->pending);
@@ -282,42 +354,43 @@ static void finish(evaluation *e, bool whole) {
 
 /* ---- one object ------------------------------------------------------------------------------------------------------ */
 
-static int save_strip(const evaluation *e, int object, const plx_eval_method *method, const plx_eval_case *of,
+static int save_strip(const evaluation *e, const plx_eval_entrant *entrant, const plx_eval_case *of,
                       const plx_view *predicted) {
     int shown[SHEET_TARGETS];
     const plx_image *pictures[SHEET_TARGETS];
-    if (object >= e->sheet.rows || !method->drawn) return PLX_OK;
+    if (of->index >= e->sheet.rows || !is_drawn(entrant)) return PLX_OK;
     plx_eval_sheet_targets(shown, of->views.views, of->targets);
     for (int s = 0; s < SHEET_TARGETS; s++) pictures[s] = &predicted[shown[s]].colour;
-    return plx_eval_strip_save(&e->sheet, e->protocol.ids[object], method->name, SHEET_TARGETS, pictures);
+    return plx_eval_strip_save(&e->sheet, e->protocol.ids[of->index], entrant->name, SHEET_TARGETS, pictures);
 }
 
-static int save_truth(const evaluation *e, int object, const plx_eval_case *of) {
+static int save_truth(const evaluation *e, const plx_eval_case *of) {
     int shown[SHEET_TARGETS];
     const plx_image *pictures[1 + SHEET_TARGETS] = {&of->input.colour};
-    if (object >= e->sheet.rows) return PLX_OK;
+    if (of->index >= e->sheet.rows) return PLX_OK;
     plx_eval_sheet_targets(shown, of->views.views, of->targets);
     for (int s = 0; s < SHEET_TARGETS; s++) pictures[1 + s] = &of->views.views[1 + shown[s]].colour;
-    return plx_eval_strip_save(&e->sheet, e->protocol.ids[object], "input", 1 + SHEET_TARGETS, pictures);
+    return plx_eval_strip_save(&e->sheet, e->protocol.ids[of->index], "input", 1 + SHEET_TARGETS, pictures);
 }
 
-static int evaluate_method(const evaluation *e, const plx_eval_method *method, int object,
-                           const plx_eval_case *of) {
+static int evaluate_entrant(const evaluation *e, const plx_eval_entrant *entrant, const plx_eval_case *of) {
     int count = of->views.count - 1;
     plx_view *predicted = calloc((size_t)count, sizeof *predicted);
     plx_eval_sample *samples = calloc((size_t)of->targets, sizeof *samples);
-    plx_eval_entry entry = {
-        .method = method->name, .object = e->protocol.ids[object], .count = of->targets, .samples = samples};
+    plx_eval_entry entry = {.method = entrant->name,
+                            .object = e->protocol.ids[of->index],
+                            .count = of->targets,
+                            .samples = samples};
     int status = predicted && samples ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
-    plx_eval_measuring measuring = {.silhouette_only = method->silhouette_only,
+    plx_eval_measuring measuring = {.silhouette_only = entrant->method->silhouette_only,
                                     .scores = e->values->consistency,
                                     .field_steps = e->values->field_steps};
     double begun = plx_now();
     for (int k = 0; k < count && !status; k++) predicted[k].camera = of->views.views[1 + k].camera;
-    if (!status) status = method->predict(predicted, count, &e->means, of);
+    if (!status) status = entrant->method->predict(predicted, count, &entrant->means, of);
     entry.seconds = plx_now() - begun;
     if (!status) status = plx_eval_measure_case(&entry, &measuring, of, predicted);
-    if (!status) status = save_strip(e, object, method, of, predicted);
+    if (!status) status = save_strip(e, entrant, of, predicted);
     if (!status) status = plx_eval_journal_add(&e->journal, &entry);
     for (int k = 0; predicted && k < count; k++)
         plx_image_free(&predicted[k].colour), plx_image_free(&predicted[k].depth);
@@ -333,9 +406,10 @@ static int evaluate_object(int job, void *user) {
     plx_eval_case of;
     int status = e->protocol.load(&e->protocol, index, &of);
     if (status) return status;
-    status = save_truth(e, index, &of);
-    for (int m = 0; m < e->method_count && !status; m++) {
-        if (!(e->done[index] >> m & 1)) status = evaluate_method(e, e->methods[m], index, &of);
+    of.index = index;
+    status = save_truth(e, &of);
+    for (int m = 0; m < e->entrants.count && !status; m++) {
+        if (!(e->done[index] >> m & 1)) status = evaluate_entrant(e, &e->entrants.list[m], &of);
         if (!status && plx_stop_requested()) status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
     }
     plx_eval_case_free(&of);
@@ -350,7 +424,7 @@ static int collect(evaluation *e) {
     json_t *entries;
     int status = plx_eval_journal_read(&e->journal, &entries);
     if (status) return status;
-    for (int m = 0; m < e->method_count; m++) {
+    for (int m = 0; m < e->entrants.count; m++) {
         plx_eval_result *r = &e->results[m];
         for (int i = 0; i < p->count && !status; i++) {
             plx_eval_entry entry = {.method = r->method,
@@ -369,10 +443,10 @@ static int collect(evaluation *e) {
 }
 
 static int write_sheet(const evaluation *e) {
-    const char *names[PLX_EVAL_METHODS];
+    const char *names[PLX_EVAL_ENTRANTS];
     int count = 0;
-    for (int m = 0; m < e->method_count; m++)
-        if (e->methods[m]->drawn) names[count++] = e->methods[m]->name;
+    for (int m = 0; m < e->entrants.count; m++)
+        if (is_drawn(&e->entrants.list[m])) names[count++] = e->entrants.list[m].name;
     return plx_eval_sheet_save(&e->sheet, e->protocol.ids, count, names);
 }
 
@@ -385,12 +459,32 @@ static plx_eval_set set_of(const evaluation *e) {
                           .gaps = p->gaps};
 }
 
+/* Entrant m, paired with those that are compared as they are. */
+static json_t *json_of(const evaluation *e, const plx_eval_set *set, int m) {
+    plx_eval_result results[PLX_EVAL_ENTRANTS];
+    const plx_eval_entrant *entrant = &e->entrants.list[m];
+    int plain = e->entrants.plain, which = m < plain ? m : plain;
+    const char *model = e->model_path;
+    for (int i = 0; i < e->compared_count; i++)
+        if (entrant->means.model == e->compared[i].model) model = e->compared[i].path;
+    memcpy(results, e->results, (size_t)plain * sizeof *results);
+    results[which] = e->results[m];
+    json_t *out = plx_eval_json(set, m < plain ? plain : plain + 1, results, which, e->protocol.name, model);
+    if (entrant->sweep < 0) return out;
+    const plx_eval_sweep *sweep = &e->entrants.sweeps[entrant->sweep];
+    json_object_set_new(out, "swept",
+                        json_pack("{s:s, s:s, s:f}", "method", entrant->method->name, "parameter",
+                                  plx_eval_parameter_name(sweep->setting.parameter), "value",
+                                  entrant->value));
+    return out;
+}
+
 static int write_json(const evaluation *e, const plx_run *run) {
     plx_eval_set set = set_of(e);
     json_t *all = json_array();
     int status = PLX_OK;
-    for (int m = 0; m < e->method_count && !status; m++) {
-        json_t *one = plx_eval_json(&set, e->method_count, e->results, m, e->protocol.name, e->model_path);
+    for (int m = 0; m < e->entrants.count && !status; m++) {
+        json_t *one = json_of(e, &set, m);
         if (!one) status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", e->values->json);
         json_object_set_new(one, "seconds_per_object", json_real(e->results[m].seconds));
         json_object_set(one, "protocol", e->protocol.record);
@@ -402,26 +496,32 @@ static int write_json(const evaluation *e, const plx_run *run) {
     return status;
 }
 
+/* What the others are compared with, or -1. */
+static int reference_of(const evaluation *e) {
+    for (int m = 0; m < e->entrants.plain; m++)
+        if (e->entrants.list[m].method->reference) return m;
+    return -1;
+}
+
 static int report(const evaluation *e) {
     const plx_eval_protocol *p = &e->protocol;
     plx_eval_set set = set_of(e);
-    int reference = 0;
+    int reference = reference_of(e);
     char scored[128];
     snprintf(scored, sizeof scored, "%d views along %.80s", e->path.count,
              e->values->path ? e->values->path : "orbit");
-    for (int m = 0; m < e->method_count; m++)
-        if (e->methods[m]->reference) reference = m;
     plx_progress_end();
     printf("%d %s, %dx%d, %d views each%s%s\n", p->count, p->title, p->width, p->height,
            plx_eval_targets_max(p), *e->model_path ? "; " : "", e->model_path);
     if (e->values->consistency) printf("3D consistency: of %s\n", e->path.count ? scored : "the same views");
     printf("mean over an object's views, then over objects, [its 95 %% bootstrap interval] or +- its "
            "standard error\n");
-    int status = plx_eval_print(stdout, &set, e->method_count, e->results, reference);
+    int status = plx_eval_print(stdout, &set, e->entrants.plain, e->results, reference < 0 ? 0 : reference);
     printf("\nseconds an object:");
-    for (int m = 0; m < e->method_count; m++) printf(" %s %.2f", e->results[m].method, e->results[m].seconds);
+    for (int m = 0; m < e->entrants.plain; m++)
+        printf(" %s %.2f", e->results[m].method, e->results[m].seconds);
     printf("\n");
-    return status;
+    return status ? status : plx_eval_sweeps_print(stdout, &set, &e->entrants, e->results);
 }
 
 static int run_eval(const plx_run *run) {
@@ -437,7 +537,11 @@ static int run_eval(const plx_run *run) {
     if (!status && e.values->json) status = write_json(&e, run);
     if (!status && e.values->csv) {
         plx_eval_set set = set_of(&e);
-        status = plx_eval_csv(e.values->csv, &set, e.method_count, e.results);
+        status = plx_eval_csv(e.values->csv, &set, e.entrants.count, e.results);
+    }
+    if (!status && e.values->plot) {
+        plx_eval_set set = set_of(&e);
+        status = plx_eval_sweeps_plot(e.values->plot, &set, &e.entrants, e.results, reference_of(&e));
     }
     if (!status) status = write_sheet(&e);
     finish(&e, !status);

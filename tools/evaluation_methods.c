@@ -39,6 +39,10 @@ static int predict_extruded(plx_view *out, int count, const plx_eval_means *mean
     return status;
 }
 
+static int predict_nearest(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
+    return plx_eval_nearest_draw(means->nearest, of->index, out, count);
+}
+
 /* ---- the model's field ------------------------------------------------------------------------------------------------ */
 
 static int render_field(plx_view *out, int count, plx_field *field, const plx_eval_means *means) {
@@ -59,35 +63,22 @@ static int predict_feedforward(plx_view *out, int count, const plx_eval_means *m
     return status;
 }
 
-static int predict_refined(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of,
-                           enum plx_refine_mode mode) {
+static int predict_refined(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
     plx_field *field = NULL;
-    plx_refine_options o = plx_refine_options_default(mode);
-    o.distill.seed = means->seed;
     int status = plx_model_reconstruct(&field, means->model, &of->input, means->elevation_known, true);
     if (!status)
-        status = plx_field_refine(field, means->model, &of->input, means->elevation_known, &o, quiet_progress,
-                                  NULL);
+        status = plx_field_refine(field, means->model, &of->input, means->elevation_known,
+                                  &means->numbers.refine, quiet_progress, NULL);
     if (!status) status = render_field(out, count, field, means);
     plx_field_free(field);
     return status;
 }
 
-static int predict_paper(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
-    return predict_refined(out, count, means, of, PLX_REFINE_PAPER);
-}
-
-static int predict_blend(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
-    return predict_refined(out, count, means, of, PLX_REFINE_BLEND);
-}
-
 /* ---- the diffusion model alone ----------------------------------------------------------------------------------------- */
 
 static int predict_views(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
-    plx_view_sampling o = plx_view_sampling_default();
-    o.seed = means->seed;
-    return plx_model_sample_views(out, count, means->model, &of->input, means->elevation_known, &o,
-                                  quiet_progress, NULL);
+    return plx_model_sample_views(out, count, means->model, &of->input, means->elevation_known,
+                                  &means->numbers.sampling, quiet_progress, NULL);
 }
 
 /* ---- all of them -------------------------------------------------------------------------------------------------------- */
@@ -96,12 +87,27 @@ const plx_eval_method plx_eval_methods[PLX_EVAL_METHODS] = {
     {.name = "truth", .predict = predict_truth},
     {.name = "copy", .predict = predict_copy},
     {.name = "extruded", .silhouette_only = true, .predict = predict_extruded},
+    {.name = "nearest", .needs = PLX_EVAL_NEEDS_NEAREST, .drawn = true, .predict = predict_nearest},
     {.name = "feedforward",
      .needs = PLX_EVAL_NEEDS_MODEL,
      .drawn = true,
      .reference = true,
      .predict = predict_feedforward},
-    {.name = "views", .needs = PLX_EVAL_NEEDS_MODEL, .drawn = true, .predict = predict_views},
-    {.name = "paper", .needs = PLX_EVAL_NEEDS_MODEL, .drawn = true, .predict = predict_paper},
-    {.name = "blend", .needs = PLX_EVAL_NEEDS_MODEL, .drawn = true, .predict = predict_blend},
+    {.name = "views",
+     .needs = PLX_EVAL_NEEDS_MODEL,
+     .has = PLX_EVAL_SAMPLES,
+     .drawn = true,
+     .predict = predict_views},
+    {.name = "paper",
+     .needs = PLX_EVAL_NEEDS_MODEL,
+     .has = PLX_EVAL_REFINES,
+     .mode = PLX_REFINE_PAPER,
+     .drawn = true,
+     .predict = predict_refined},
+    {.name = "blend",
+     .needs = PLX_EVAL_NEEDS_MODEL,
+     .has = PLX_EVAL_REFINES,
+     .mode = PLX_REFINE_BLEND,
+     .drawn = true,
+     .predict = predict_refined},
 };

@@ -2,26 +2,35 @@
 #ifndef PLX_TOOLS_EVALUATION_METHODS_H
 #define PLX_TOOLS_EVALUATION_METHODS_H
 
-#include "diffusion/diffusion.h"
+#include "tools/evaluation_nearest.h"
+#include "tools/evaluation_parameters.h"
 #include "tools/evaluation_protocol.h"
 
 #define PLX_EVAL_METHOD_WORDS \
-    "truth|copy|extruded|feedforward|views|paper|blend" /* the names of plx_eval_methods, in order */
+    "truth|copy|extruded|nearest|feedforward|views|paper|blend" /* the names of plx_eval_methods, in order */
 
-enum { PLX_EVAL_TRUTH, /* what is true: the reference of consistency */ PLX_EVAL_METHODS = 7 };
-enum { PLX_EVAL_NEEDS_MODEL = 1 };
+enum {
+    PLX_EVAL_TRUTH, /* what is true: the reference of consistency */
+    PLX_EVAL_NEAREST = 3,
+    PLX_EVAL_FEEDFORWARD,
+    PLX_EVAL_METHODS = 8
+};
+enum { PLX_EVAL_NEEDS_MODEL = 1, PLX_EVAL_NEEDS_NEAREST = 2 };
 
-/* What methods may use; the same for all objects. */
+/* What a method may use; the same for all objects. */
 typedef struct plx_eval_means {
-    plx_model *model; /* NULL when no method needs one */
+    plx_model *model;                /* NULL when no method needs one */
+    const plx_eval_nearest *nearest; /* likewise */
     bool elevation_known;
     int samples; /* across the scene, a ray */
-    uint64_t seed;
+    plx_eval_numbers numbers;
 } plx_eval_means;
 
 typedef struct plx_eval_method {
     const char *name;
     unsigned needs;
+    unsigned has; /* PLX_EVAL_REFINES, PLX_EVAL_SAMPLES: which numbers it uses */
+    enum plx_refine_mode mode;
     bool silhouette_only; /* no colour: only the IoU is measured */
     bool drawn;           /* on the sheet */
     bool reference;       /* the others are compared with it, where it is measured */

@@ -13,6 +13,7 @@ typedef struct plx_eval_case {
     plx_views
         views; /* [0]: the input as the data have it, without its background; [1 .. targets]: true views; behind them those of a path, true
                       * or (no colour) a camera alone. All of one size; has_alpha: the truth has opacity */
+    int index; /* of the protocol's objects */
     int targets; /* views that are measured against the truth */
     int scored; /* views[scored ..] are those whose consistency is scored: the path's, or without one the targets */
 } plx_eval_case;

@@ -1,0 +1,33 @@
+/* The numbers of refinement and of sampling that `parallax eval` can set and sweep, by name. */
+#ifndef PLX_TOOLS_EVALUATION_PARAMETERS_H
+#define PLX_TOOLS_EVALUATION_PARAMETERS_H
+
+#include <stdbool.h>
+
+#include "diffusion/diffusion.h"
+
+/* Those of a method; one that has neither ignores them. */
+typedef struct plx_eval_numbers {
+    plx_refine_options refine;
+    plx_view_sampling sampling;
+} plx_eval_numbers;
+
+enum { PLX_EVAL_REFINES = 1, PLX_EVAL_SAMPLES = 2 }; /* which of the two a method has */
+
+enum { PLX_EVAL_VALUES = 16 };
+
+/* "gamma=0,0.25,0.5": values of one parameter. */
+typedef struct plx_eval_setting {
+    int parameter, count;
+    double values[PLX_EVAL_VALUES];
+} plx_eval_setting;
+
+/* Up to `most` values, each in the parameter's range and none twice. PLX_ERROR_USAGE, as of --OPTION. */
+int plx_eval_setting_parse(plx_eval_setting *out, const char *option, const char *text, int most);
+
+const char *plx_eval_parameter_name(int parameter);
+bool plx_eval_parameter_of(int parameter, unsigned has); /* whether methods with those numbers have it */
+double plx_eval_parameter_get(const plx_eval_numbers *numbers, int parameter, unsigned has);
+void plx_eval_parameter_set(plx_eval_numbers *numbers, int parameter, double value);
+
+#endif

@@ -1,0 +1,16 @@
+/* What a sweep says: every method's metrics against the value that was swept, as a table and as a picture. */
+#ifndef PLX_TOOLS_EVALUATION_SWEEP_H
+#define PLX_TOOLS_EVALUATION_SWEEP_H
+
+#include "tools/evaluation_entrants.h"
+#include "tools/evaluation_report.h"
+
+/* results[i] is entrant i's. A line a value: PSNR, FLIP, sharpness, sliced Wasserstein distance with their intervals, seconds. */
+int plx_eval_sweeps_print(FILE *out, const plx_eval_set *set, const plx_eval_entrants *entrants,
+                          const plx_eval_result *results);
+
+/* SVG: a row a sweep, a panel a metric; bars are the intervals, the dashed line is entrant `reference`, -1: none. Atomic. */
+int plx_eval_sweeps_plot(const char *path, const plx_eval_set *set, const plx_eval_entrants *entrants,
+                         const plx_eval_result *results, int reference);
+
+#endif
