@@ -5,6 +5,7 @@
 #   make lint     formatting, and who may include whom
 #   make data     the default object set (Debian's sweethome3d-furniture, not installed) into data/
 #   make deps     the Debian packages that are missing
+#   make results  the numbers of the README's results, into build/results (half an hour)
 #   make bench-peers  the same stages in PyTorch, compared and timed in turns
 # config=release|debug|sanitize   werror=1   verbose=1
 config ?= release
@@ -29,7 +30,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo objects deps deps-lint deps-data deps-peers test lint data bench-peers clean
+.PHONY: all demo objects deps deps-lint deps-data deps-browser deps-peers test lint data results bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -47,6 +48,7 @@ $(build)/run_tests: $(call objects,$(test_sources) $(filter-out tools/parallax.c
 $(build)/libstages.so: $(call objects,$(peer_sources) $(library_sources))
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -shared -o $@ $^ $(LDLIBS)
+$(build)/tools/evaluation_html.o: tools/evaluation_page.css tools/evaluation_page.js # stand in it as text
 $(build)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC $<"
@@ -57,11 +59,12 @@ deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembre
     libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libxxhash-dev libzip-dev ffmpeg
 deps-lint: packages := clang clang-format libomp-dev
 deps-data: packages := unzip
+deps-browser: packages := chromium tidy
 deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp
 
 # Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
 # On a system without dpkg it says what is needed and goes on.
-deps deps-lint deps-data deps-peers:
+deps deps-lint deps-data deps-browser deps-peers:
 	@missing=$$(for name in $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -106,6 +109,17 @@ data/sweethome3d: | deps-data
 	@cp data/download/usr/share/doc/sweethome3d-furniture/copyright data/download/sweethome3d/
 	@mv data/download/sweethome3d $@ && rm -rf data/download
 	@echo "unpacked: $@ ($$(find $@ -name '*.obj' | wc -l) objects)"
+
+# ---- the README's results: build/results -------------------------------------------------------------------------------
+results: deps data
+	+@$(submake) $(program)
+	@mkdir -p build/results
+	$(program) eval --methods copy,extruded,feedforward,paper,blend --json build/results/all.json --csv build/results/all.csv \
+	    --report build/results/all.html
+	$(program) eval --split validation --methods feedforward --json build/results/validation.json
+	$(program) eval --split validation --methods feedforward --input auto --json build/results/validation-auto.json
+	$(program) eval --split validation --methods feedforward --elevation unknown --json build/results/validation-unknown.json
+	$(program) eval --licence CC0 --objects 5 --methods feedforward,blend --json build/results/cc0.json --sheet build/results/cc0.png
 
 # ---- the same stages in PyTorch, side by side: build/peers.json -------------------------------------------------------
 peers_python := /usr/bin/python3

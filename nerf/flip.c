@@ -234,11 +234,10 @@ static filters make_filters(void) {
 }
 
 /* The colour difference, where 0.4 of the largest takes up 0.95 of the range, to the power 1 - feature difference. */
-static double mean_difference(const filters *f, const seen *a, const seen *b, size_t pixels) {
+static void difference(const filters *f, const seen *a, const seen *b, size_t pixels, double *restrict out) {
     const double most = f->most, knee = 0.4 * most;
     const double *L = a->lab[0], *A = a->lab[1], *B = a->lab[2], *edges = a->edge, *points = a->point;
     const double *M = b->lab[0], *P = b->lab[1], *Q = b->lab[2], *others = b->edge, *dots = b->point;
-    double *restrict out = plx_plane_alloc(pixels), sum = 0;
     for (size_t i = 0; i < pixels; i++) {
         double p = A[i] - P[i], q = B[i] - Q[i];
         double d = pow(fabs(L[i] - M[i]) + sqrt(p * p + q * q), 0.7);
@@ -247,20 +246,36 @@ static double mean_difference(const filters *f, const seen *a, const seen *b, si
         double feature = sqrt((edge > point ? edge : point) / M_SQRT2);
         out[i] = pow(d < knee ? low : high, 1 - feature);
     }
-    for (size_t i = 0; i < pixels; i++) sum += out[i];
-    free(out);
-    return sum / (double)pixels;
 }
 
-double plx_flip(const plx_image *reference, const plx_image *test) {
+/* (H,W); free it. */
+static double *difference_map(const plx_image *reference, const plx_image *test) {
     int H = reference->height, W = reference->width;
     PLX_CHECK(H == test->height && W == test->width && reference->channels == 3 && test->channels == 3,
               "flip: images of %dx%dx%d and %dx%dx%d", W, H, reference->channels, test->width, test->height,
               test->channels);
     const filters f = make_filters();
     seen a = look(&f, reference), b = look(&f, test);
-    double mean = mean_difference(&f, &a, &b, (size_t)H * (size_t)W);
+    double *map = plx_plane_alloc((size_t)H * (size_t)W);
+    difference(&f, &a, &b, (size_t)H * (size_t)W, map);
     free(a.memory);
     free(b.memory);
-    return mean;
+    return map;
+}
+
+double plx_flip(const plx_image *reference, const plx_image *test) {
+    size_t pixels = (size_t)reference->height * (size_t)reference->width;
+    double *map = difference_map(reference, test), sum = 0;
+    for (size_t i = 0; i < pixels; i++) sum += map[i];
+    free(map);
+    return sum / (double)pixels;
+}
+
+int plx_flip_map(plx_image *out, const plx_image *reference, const plx_image *test) {
+    int status = plx_image_create(out, reference->height, reference->width, 1);
+    if (status) return status;
+    double *map = difference_map(reference, test);
+    for (size_t i = 0; i < (size_t)out->height * (size_t)out->width; i++) out->data[i] = (float)map[i];
+    free(map);
+    return PLX_OK;
 }

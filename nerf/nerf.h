@@ -117,6 +117,8 @@ double plx_ms_ssim(const plx_image *a, const plx_image *b);
 void plx_gaussian_ssims(double *single, double *several, const plx_image *a, const plx_image *b);
 /* FLIP (Andersson et al., HPG 2020) at 67.02 pixels a degree, mean over the image: 0 (equal) to 1. */
 double plx_flip(const plx_image *reference, const plx_image *test);
+int plx_flip_map(plx_image *out, const plx_image *reference,
+                 const plx_image *test); /* (H,W,1), of which it is the mean */
 
 /* Intersection over union of the silhouettes: last channel above 0.5. 1 if both are empty. */
 double plx_silhouette_iou(const plx_image *a, const plx_image *b);

@@ -97,41 +97,30 @@ int plx_image_load(plx_image *out, const char *path) {
     return status < 0 ? plx_fail_in(status, path) : PLX_OK;
 }
 
-typedef struct png_sink {
-    FILE *file;
-    bool failed;
-} png_sink;
-
-static void write_png_part(void *context, void *data, int size) {
-    png_sink *sink = context;
-    if (fwrite(data, 1, (size_t)size, sink->file) != (size_t)size) sink->failed = true;
-}
-
-int plx_png_save(const char *path, const plx_image *image) {
-    int height = image->height, width = image->width, channels = image->channels;
+int plx_png_encode(uint8_t **out, size_t *size, const plx_image *image) {
+    int height = image->height, width = image->width, channels = image->channels, length;
     PLX_CHECK(channels == 1 || channels == 3 || channels == 4, "png: %d channels", channels);
     PLX_CHECK(height > 0 && width > 0 && (int64_t)height * width <= PIXELS_MAX, "png: %dx%d", width, height);
     size_t count = (size_t)height * width * channels;
     uint8_t *bytes = malloc(count);
-    if (!bytes) return plx_fail(PLX_ERROR_MEMORY, "%s: no memory for %dx%d pixels", path, width, height);
-    for (size_t i = 0; i < count; i++) { /* NaN becomes 0 */
+    *out = NULL;
+    for (size_t i = 0; bytes && i < count; i++) { /* NaN becomes 0 */
         float value = fminf(fmaxf(image->data[i], 0), 1);
         bytes[i] = value > 0 ? (uint8_t)(value * 255 + 0.5f) : 0;
     }
-    plx_writer writer;
-    int status = plx_writer_open(&writer, path);
-    if (status == PLX_OK) {
-        png_sink sink = {.file = writer.file};
-        int written = stbi_write_png_to_func(write_png_part, &sink, width, height, channels, bytes, 0);
-        if (!written)
-            status = plx_fail(PLX_ERROR_MEMORY, "%s: no memory for %dx%d pixels", path, width, height);
-        else if (sink.failed)
-            status = plx_fail(PLX_ERROR_IO, "%s: cannot be written (disk full?)", path);
-        if (status == PLX_OK)
-            status = plx_writer_commit(&writer);
-        else
-            plx_writer_abort(&writer);
-    }
+    if (bytes) *out = stbi_write_png_to_mem(bytes, width * channels, width, height, channels, &length);
+    free(bytes);
+    if (!*out) return plx_fail(PLX_ERROR_MEMORY, "no memory for %dx%d pixels", width, height);
+    *size = (size_t)length;
+    return PLX_OK;
+}
+
+int plx_png_save(const char *path, const plx_image *image) {
+    uint8_t *bytes;
+    size_t size;
+    int status = plx_png_encode(&bytes, &size, image);
+    if (status) return plx_fail_in(status, path);
+    status = plx_file_write(path, bytes, size);
     free(bytes);
     return status;
 }

@@ -93,6 +93,7 @@ int plx_scene_draw(const plx_scene *scene, plx_view *view, const plx_draw_option
 int plx_image_load(plx_image *out, const char *path);
 /* 8-bit PNG, C = 1, 3 or 4; values clamped to [0,1] and rounded. Atomic. */
 int plx_png_save(const char *path, const plx_image *image);
+int plx_png_encode(uint8_t **out, size_t *size, const plx_image *image); /* the file's bytes, malloc'ed */
 
 /* Multi-channel EXR, one plane a channel: names such as "R", "A", "Z", "N.X". Linear, premultiplied. */
 typedef struct plx_exr_channel {

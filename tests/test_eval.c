@@ -196,9 +196,10 @@ static json_t *evaluated(const char *more) {
 }
 
 TEST(eval, whole_command_twice) {
-    char sheet[512];
+    char sheet[1024];
     REQUIRE(write_set() == 0, "%s", plx_error());
-    snprintf(sheet, sizeof sheet, "--licence CC0 --sheet %s", folder_file("sheet.png"));
+    snprintf(sheet, sizeof sheet, "--licence CC0 --sheet %s --report %s", folder_file("sheet.png"),
+             folder_file("report.html"));
     json_t *once = evaluated(sheet), *twice = evaluated("--licence CC0"),
            *cropped = evaluated("--methods feedforward --objects 1 --input auto --elevation unknown");
     REQUIRE(json_array_size(once) == 3 && json_array_size(twice) == 3 && json_array_size(cropped) == 1,
@@ -220,6 +221,12 @@ TEST(eval, whole_command_twice) {
     plx_image image = {0};
     REQUIRE(plx_image_load(&image, folder_file("sheet.png")) == 0, "%s", plx_error());
     EXPECT(image.height == 32 && image.width == 7 * 32, "%dx%d", image.width, image.height);
+    char *page = NULL;
+    size_t size;
+    REQUIRE(!plx_file_read(&page, &size, folder_file("report.html"), 1 << 24), "%s", plx_error());
+    EXPECT(strstr(page, "class=\"ring\"") && strstr(page, "feedforward") && strstr(page, "CC0"),
+           "no turntable, no method, or no settings");
+    free(page);
     plx_image_free(&image);
     json_decref(once), json_decref(twice), json_decref(cropped);
 }

@@ -71,8 +71,8 @@ TEST(eval_images, known_offsets) {
     const char *text;
     char more[2048];
     make_set();
-    snprintf(more, sizeof more, "--except 0 --and %s --threads 1 --json %s --csv %s", in_set("m1"),
-             in_set("one.json"), in_set("one.csv"));
+    snprintf(more, sizeof more, "--except 0 --and %s --threads 1 --json %s --csv %s --report %s",
+             in_set("m1"), in_set("one.json"), in_set("one.csv"), in_set("one.html"));
     int code = compare(&text, "m0", more);
     REQUIRE(code == 0, "%d %s", code, text);
     snprintf(more, sizeof more, "--except 64,0 --and %s --threads 2 --json %s", in_set("m1"),
@@ -107,6 +107,11 @@ TEST(eval_images, known_offsets) {
                           json_object_get(json_array_get(two, m), "results")),
                "method %zu: 1 and 2 threads, two results", m);
     json_decref(one), json_decref(two);
+    char *page = NULL;
+    size_t size;
+    REQUIRE(!plx_file_read(&page, &size, in_set("one.html"), 1 << 24), "%s", plx_error());
+    EXPECT(strstr(page, "best: a") && strstr(page, "worst: b"), "a is off by less than b");
+    free(page);
     char line[256] = "";
     FILE *csv = fopen(in_set("one.csv"), "r");
     REQUIRE(csv, "no CSV");

@@ -95,6 +95,14 @@ TEST(metrics, agree_with_the_recorded_values) {
         EXPECT(fabs(ssim) < 1e-9, "%s: SSIM is off by %g", kind, ssim);
         double flip = plx_flip(&a, &b) - number(fixture, "flip");
         EXPECT(fabs(flip) < 1e-9, "%s: FLIP is off by %g", kind, flip);
+        plx_image map;
+        double sum = 0;
+        REQUIRE(plx_flip_map(&map, &a, &b) == 0, "%s", plx_error());
+        for (int p = 0; p < map.height * map.width; p++)
+            sum += (double)map.data[p] / (map.height * map.width);
+        /* The map is of floats. */
+        EXPECT(fabs(sum - number(fixture, "flip")) < 1e-6, "%s: the map's mean is %g", kind, sum);
+        plx_image_free(&map);
         const json_t *swd = json_object_get(fixture, "swd");
         if (json_object_get(fixture, "ms_ssim")) expect_windowed(fixture, &a, &b);
         if (swd) expect_swd(swd, a.height, a.width, &a, &b);

@@ -10,6 +10,7 @@
 #include "tools/consistency_report.h"
 #include "tools/evaluation_case.h"
 #include "tools/evaluation_entrants.h"
+#include "tools/evaluation_html.h"
 #include "tools/evaluation_journal.h"
 #include "tools/evaluation_protocol.h"
 #include "tools/evaluation_report.h"
@@ -18,7 +19,8 @@
 #include "tools/evaluation_workers.h"
 
 typedef struct eval_values {
-    const char *model, *catalogue, *data, *licence, *sources, *only, *path, *json, *sheet, *csv, *plot;
+    const char *model, *catalogue, *data, *licence, *sources, *only, *path, *json, *sheet, *csv, *plot,
+        *report;
     plx_list compare, set, sweep;
     int protocol, split, objects, input, elevation, path_views, field_steps, rows, samples;
     unsigned methods, consistency;
@@ -78,6 +80,8 @@ static const plx_option options[] = {
      .help =
          "results in the shape of ns-eval's, one for each method; FILE.partial while it runs, to go on from"},
     {PLX_OPTION_TEXT, "csv", 0, AT(csv), NULL, .word = "FILE", .help = "one line for each view"},
+    {PLX_OPTION_TEXT, "report", 0, AT(report), NULL, .word = "FILE.html",
+     .help = "one page with all tables, plots, and pictures and turntables of three objects"},
     {PLX_OPTION_TEXT, "sheet", 0, AT(sheet), NULL, .word = "FILE.png",
      .help = "rows: objects; columns: input, then truth and each method for three views"},
     {PLX_OPTION_INT, "rows", 0, AT(rows), "12", 1, 1000, .help = "objects on the sheet"},
@@ -503,6 +507,37 @@ static int reference_of(const evaluation *e) {
     return -1;
 }
 
+/* The objects of the report are predicted once more, here and with all threads: which they are is known only now. */
+static int write_page(const evaluation *e, const plx_run *run) {
+    const plx_eval_protocol *p = &e->protocol;
+    plx_eval_set set = set_of(e);
+    plx_eval_example examples[PLX_EVAL_EXAMPLES] = {{0}};
+    char title[512], lead[PATH_SIZE + 128];
+    snprintf(title, sizeof title, "%d %s", p->count, p->title);
+    const char *slash = strrchr(e->model_path, '/'), *model = slash ? slash + 1 : e->model_path;
+    snprintf(lead, sizeof lead, "%dx%d pixels, %d views each, from one input view%s%s", p->width, p->height,
+             plx_eval_targets_max(p), *model ? "; the model is " : "", model);
+    int reference = reference_of(e);
+    plx_eval_page page = {.title = title,
+                          .lead = lead,
+                          .set = &set,
+                          .count = e->entrants.plain,
+                          .results = e->results,
+                          .reference = reference < 0 ? 0 : reference,
+                          .examples = examples};
+    omp_set_num_threads(e->threads);
+    int status = plx_eval_examples_choose(examples, &page.example_count, &set, &e->results[page.reference],
+                                          e->entrants.plain);
+    if (!status) status = plx_eval_examples_predict(page.example_count, examples, p, &e->entrants);
+    json_t *record = plx_eval_page_record(run);
+    json_object_set(record, "protocol", p->record);
+    page.record = record;
+    if (!status) status = plx_eval_html_save(e->values->report, &page);
+    json_decref(record);
+    for (int k = 0; k < page.example_count; k++) plx_eval_example_free(&examples[k], e->entrants.plain);
+    return status;
+}
+
 static int report(const evaluation *e) {
     const plx_eval_protocol *p = &e->protocol;
     plx_eval_set set = set_of(e);
@@ -544,6 +579,7 @@ static int run_eval(const plx_run *run) {
         status = plx_eval_sweeps_plot(e.values->plot, &set, &e.entrants, e.results, reference_of(&e));
     }
     if (!status) status = write_sheet(&e);
+    if (!status && e.values->report) status = write_page(&e, run);
     finish(&e, !status);
     return status;
 }

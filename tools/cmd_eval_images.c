@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "tools/evaluation_folder.h"
+#include "tools/evaluation_html.h"
 #include "tools/evaluation_report.h"
 
 typedef struct images_values {
-    const char *against, *other, *only, *except, *json, *csv;
+    const char *against, *other, *only, *except, *json, *csv, *report;
 } images_values;
 
 #define AT(member) offsetof(images_values, member)
@@ -28,6 +29,8 @@ static const plx_option options[] = {
     {PLX_OPTION_TEXT, "json", 0, AT(json), NULL, .word = "FILE",
      .help = "results in the shape of ns-eval's, one for each method"},
     {PLX_OPTION_TEXT, "csv", 0, AT(csv), NULL, .word = "FILE", .help = "one line for each view"},
+    {PLX_OPTION_TEXT, "report", 0, AT(report), NULL, .word = "FILE.html",
+     .help = "one page with all tables, plots, and pictures of three objects"},
     {.type = PLX_OPTION_END}};
 
 enum { METHODS_MAX = 2, PATH_SIZE = 4096 };
@@ -190,6 +193,46 @@ static int write_json(const comparison *c, const plx_eval_set *set, const plx_ru
     return status;
 }
 
+static int load_flat(plx_image *out, const plx_eval_pictures *object, int k) {
+    plx_image picture = {0};
+    int status = load(&picture, object, k);
+    if (!status) status = plx_eval_example_picture(out, &picture);
+    plx_image_free(&picture);
+    return status;
+}
+
+static int load_example(const comparison *c, plx_eval_example *e) {
+    int status = PLX_OK;
+    for (int k = 0; k < e->count && !status; k++) {
+        status = load_flat(&e->truth[k], &c->truth.objects[e->object], e->views[k]);
+        for (int m = 0; m < c->method_count && !status; m++)
+            status = load_flat(&e->shown[m].views[k], &c->methods[m].objects[e->object], e->views[k]);
+    }
+    return status;
+}
+
+static int write_page(const comparison *c, const plx_eval_set *set, const plx_run *run) {
+    const images_values *v = run->values;
+    plx_eval_example examples[PLX_EVAL_EXAMPLES] = {{0}};
+    char lead[PATH_SIZE + 128];
+    snprintf(lead, sizeof lead, "%d %s, %d views, against %s", set->count,
+             set->count > 1 ? "objects" : "object", c->views, c->truth.path);
+    plx_eval_page page = {.title = "Pictures against the true ones",
+                          .lead = lead,
+                          .set = set,
+                          .count = c->method_count,
+                          .results = c->results,
+                          .examples = examples,
+                          .record = plx_eval_page_record(run)};
+    int status =
+        plx_eval_examples_choose(examples, &page.example_count, set, &c->results[0], c->method_count);
+    for (int k = 0; k < page.example_count && !status; k++) status = load_example(c, &examples[k]);
+    if (!status) status = plx_eval_html_save(v->report, &page);
+    json_decref((json_t *)(uintptr_t)page.record);
+    for (int k = 0; k < page.example_count; k++) plx_eval_example_free(&examples[k], c->method_count);
+    return status;
+}
+
 static int run_images(const plx_run *run) {
     const images_values *v = run->values;
     if (!v->against) return plx_fail(PLX_ERROR_USAGE, "eval images: --against is missing");
@@ -204,6 +247,7 @@ static int run_images(const plx_run *run) {
     if (!status) status = report(&c, &set);
     if (!status && v->json) status = write_json(&c, &set, run);
     if (!status && v->csv) status = plx_eval_csv(v->csv, &set, c.method_count, c.results);
+    if (!status && v->report) status = write_page(&c, &set, run);
     for (int m = 0; m < METHODS_MAX; m++) {
         plx_eval_folder_free(&c.methods[m]);
         free(c.results[m].samples);

@@ -38,6 +38,7 @@ enum plx_eval_metric {
 typedef struct plx_eval_kind {
     const char *name, *heading; /* in files, in tables */
     int decimals;
+    enum plx_eval_better { PLX_EVAL_HIGHER, PLX_EVAL_LOWER, PLX_EVAL_NEAR_ONE, PLX_EVAL_NO_ORDER } better;
     bool geometric; /* a ratio with a long tail above: means are of logarithms */
     bool of_object; /* one value an object: it stands in the object's first view */
     bool by_gap;    /* has a table by azimuth gap */
