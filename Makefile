@@ -6,6 +6,7 @@
 #   make data     the default object set (Debian's sweethome3d-furniture, not installed) into data/
 #   make deps     the Debian packages that are missing
 #   make results  the numbers of the README's results, into build/results (half an hour)
+#   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
 #   make bench-peers  the same stages in PyTorch, compared and timed in turns
 # config=release|debug|sanitize   werror=1   verbose=1
 config ?= release
@@ -23,6 +24,11 @@ CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-protot
 LDLIBS := -lassimp -lembree3 -lOpenEXRCore-3_1 -lzip -ldnnl -lvl -ljansson -llmdb -lxxhash -lnettle -lpopt -lm
 
 library_sources := $(wildcard nerf/core/*.c nerf/tensor/*.c nerf/*.c diffusion/*.c render/*.c datasets/*.c)
+library_headers := $(wildcard nerf/core/*.h nerf/tensor/*.h nerf/*.h diffusion/*.h render/*.h datasets/*.h)
+public_headers := nerf/nerf.h nerf/latents.h nerf/consistency.h diffusion/diffusion.h render/render.h datasets/datasets.h
+version := $(shell sed -n 's/^.define PLX_VERSION "\(.*\)"/\1/p' nerf/nerf.h)
+# Before 1.0 a minor version may change the interface.
+soname := libparallax.so.$(basename $(version))
 tool_sources := $(wildcard tools/*.c)
 test_sources := $(wildcard tests/test_*.c)
 peer_sources := tests/peers/stage.c
@@ -30,7 +36,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo objects deps deps-lint deps-data deps-browser deps-peers test lint data results bench-peers clean
+.PHONY: all demo install objects deps deps-lint deps-data deps-browser deps-peers test lint data results bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -49,6 +55,16 @@ $(build)/libstages.so: $(call objects,$(peer_sources) $(library_sources))
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -shared -o $@ $^ $(LDLIBS)
 $(build)/tools/evaluation_html.o: tools/evaluation_page.css tools/evaluation_page.js # stand in it as text
+# The library for others: it exports what the public headers declare, and nothing else.
+$(build)/libparallax.map: $(library_headers) Makefile
+	@mkdir -p $(@D)
+	$(quiet)names=$$(printf '#include "%s"\n' $(public_headers) | $(CC) -I. -E -P -x c - | \
+	    grep -oE '\bplx_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u) && \
+	    printf '{ global:\n%s\nlocal: *; };\n' "$$(printf '%s;\n' $$names)" >$@
+$(build)/libparallax.so: $(call objects,$(library_sources)) $(build)/libparallax.map
+	@echo "  LD $@"
+	$(quiet)$(CC) $(CFLAGS) -shared -Wl,-soname,$(soname) -Wl,-z,defs -Wl,--version-script=$(build)/libparallax.map \
+	    -o $@ $(filter %.o,$^) $(LDLIBS)
 $(build)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC $<"
@@ -56,7 +72,7 @@ $(build)/%.o: %.c Makefile
 
 # ---- Debian packages, by name --------------------------------------------------------------------------------------
 deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembree-dev libjansson-dev liblmdb-dev libopenexr-dev \
-    libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libxxhash-dev libzip-dev ffmpeg
+    libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libxxhash-dev libzip-dev pkgconf ffmpeg
 deps-lint: packages := clang clang-format libomp-dev
 deps-data: packages := unzip
 deps-browser: packages := chromium tidy
@@ -89,7 +105,7 @@ demo: deps
 # ---- tests and lint -------------------------------------------------------------------------------------------------
 # OMP_WAIT_POLICY: threads that wait at a barrier sleep, or a busy machine takes many times as long.
 test: deps
-	+@$(submake) $(build)/run_tests $(program) $(if $(peers_torch),$(if $(filter release,$(config)),$(build)/libstages.so))
+	+@$(submake) $(build)/run_tests $(program) $(build)/libparallax.so $(if $(peers_torch),$(if $(filter release,$(config)),$(build)/libstages.so))
 	@OMP_WAIT_POLICY=passive LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
 
 lint: deps-lint
@@ -132,6 +148,39 @@ bench-peers: deps-peers
 	+@$(submake) $(build)/libstages.so
 	@$(peers_python) tests/peers/peers.py --library $(build)/libstages.so
 endif
+
+# ---- install: PREFIX, DESTDIR ---------------------------------------------------------------------------------------
+PREFIX ?= /usr/local
+bindir ?= $(PREFIX)/bin
+libdir ?= $(PREFIX)/lib
+includedir ?= $(PREFIX)/include
+modeldir := $(PREFIX)/share/parallax
+define pc
+prefix=$(PREFIX)
+libdir=$(libdir)
+includedir=$(includedir)
+modeldir=$(modeldir)
+
+Name: Parallax
+Description: one image of an object -> a radiance field, novel views
+Version: $(version)
+Cflags: -I$${includedir}/parallax
+Libs: -L$${libdir} -lparallax
+Libs.private: $(LDLIBS) -fopenmp
+endef
+
+install: $(program) $(build)/libparallax.a $(build)/libparallax.so
+	$(quiet)install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(modeldir)
+	$(quiet)install -m755 $(program) $(DESTDIR)$(bindir)/
+	$(quiet)install -m644 $(build)/libparallax.a $(DESTDIR)$(libdir)/
+	$(quiet)install -m755 $(build)/libparallax.so $(DESTDIR)$(libdir)/libparallax.so.$(version)
+	$(quiet)ln -sf libparallax.so.$(version) $(DESTDIR)$(libdir)/$(soname)
+	$(quiet)ln -sf $(soname) $(DESTDIR)$(libdir)/libparallax.so
+	$(quiet)install -m644 diffusion/weights/*.safetensors $(DESTDIR)$(modeldir)/
+	$(quiet)for header in $$($(CC) -I. -MM $(public_headers) | tr -s ' \\\n' '\n' | grep '\.h$$' | sort -u); do \
+	    install -D -m644 $$header $(DESTDIR)$(includedir)/parallax/$$header || exit 1; done
+	$(quiet)printf '%s\n' "$$pc" >$(DESTDIR)$(libdir)/pkgconfig/parallax.pc
+export pc
 
 clean:
 	rm -rf build

@@ -1,5 +1,27 @@
 /* Data sets: the default object set (catalogue), readers and writers. Everything leaves here as plx_views in
- * the one camera convention. */
+ * the one camera convention. Public.
+ *
+ *     #include "datasets/datasets.h"
+ *     #include <stdio.h>
+ *     // example DATA: the objects of a data set, and the first camera of each.
+ *     int main(int count, char **words) {
+ *         plx_dataset *dataset = NULL;
+ *         int status = plx_dataset_open(&dataset, count > 1 ? words[1] : ".");
+ *         for (int i = 0; !status && i < plx_dataset_count(dataset); i++) {
+ *             plx_views views = {0};
+ *             const int first = 0;
+ *             status = plx_dataset_load(dataset, i, &first, 1, &views);
+ *             if (!status)
+ *                 printf("%s: %d views of %dx%d, vertical field of view %.1f degrees\n", plx_dataset_name(dataset, i),
+ *                        plx_dataset_view_count(dataset, i), views.views[0].camera.width, views.views[0].camera.height,
+ *                        (double)plx_camera_fov(&views.views[0].camera) * 57.29578);
+ *             plx_views_free(&views);
+ *         }
+ *         if (status) fprintf(stderr, "%s\n", plx_error());
+ *         plx_dataset_free(dataset);
+ *         return status ? 1 : 0;
+ *     }
+ */
 #ifndef PLX_DATASETS_H
 #define PLX_DATASETS_H
 

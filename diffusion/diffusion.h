@@ -1,4 +1,32 @@
-/* NerfDiff: one image -> radiance field, refined by distillation; and its training. Public. */
+/* NerfDiff: one image -> radiance field, refined by distillation; and its training. Public.
+ *
+ *     #include "diffusion/diffusion.h"
+ *     #include "render/render.h"
+ *     #include <stdio.h>
+ *     // example MODEL.safetensors PICTURE.png VIEW.png: the object in the picture, seen from its left.
+ *     int main(int count, char **words) {
+ *         if (count != 4) return 2;
+ *         plx_model *model = NULL;
+ *         plx_field *field = NULL;
+ *         plx_image picture = {0};
+ *         plx_view input = {0}, view = {0};
+ *         char warning[256];
+ *         plx_input_options options = plx_input_options_default();
+ *         plx_render_options render = plx_render_options_default();
+ *         int status = plx_model_load(&model, words[1]);
+ *         if (!status) status = plx_image_load(&picture, words[2]);
+ *         if (!status) status = plx_input_prepare(&input, &picture, words[2], &options, plx_model_size(model), warning);
+ *         if (!status) status = plx_model_reconstruct(&field, model, &input, true, false);
+ *         view.camera = plx_camera_orbit(-1.57f, options.elevation, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, 64, 64);
+ *         if (!status) status = plx_field_render(field, &view, &render);
+ *         if (!status) status = plx_png_save(words[3], &view.colour);
+ *         if (status) fprintf(stderr, "%s\n", plx_error());
+ *         plx_image_free(&view.colour), plx_image_free(&input.colour), plx_image_free(&picture);
+ *         plx_field_free(field);
+ *         plx_model_free(model);
+ *         return status ? 1 : 0;
+ *     }
+ */
 #ifndef PLX_DIFFUSION_H
 #define PLX_DIFFUSION_H
 

@@ -1,5 +1,37 @@
 /* 3D consistency: are generated views with known poses views of one object? No score needs a true picture. Public.
  *
+ *     #include "nerf/consistency.h"
+ *     #include <stdio.h>
+ *     // example: a ball coloured by its place in space is one object; coloured by the view it is none.
+ *     static int make_view(plx_view *view, int i, bool one_object) {
+ *         view->camera = plx_camera_orbit(0.3f * (float)i, 0.2f, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, 32, 32);
+ *         int status = plx_image_create(&view->colour, 32, 32, 4);
+ *         if (!status) status = plx_image_create(&view->depth, 32, 32, 2);
+ *         for (int k = 0; k < 32 * 32 && !status; k++) {
+ *             float o[3], d[3], *rgba = view->colour.data + 4 * k, *t = view->depth.data + 2 * k;
+ *             plx_camera_ray(&view->camera, (float)(k % 32) + 0.5f, (float)(k / 32) + 0.5f, o, d);
+ *             if (!plx_ray_sphere(o, d, 0.3f, &t[0], &t[1])) continue;
+ *             for (int c = 0; c < 3; c++) rgba[c] = one_object ? 0.5f + o[c] + t[0] * d[c] : 0.1f * (float)i;
+ *             rgba[3] = 1;
+ *         }
+ *         return status;
+ *     }
+ *     int main(void) {
+ *         plx_surface_options options = plx_surface_options_default();
+ *         for (int one_object = 0; one_object < 2; one_object++) {
+ *             plx_views views = {0};
+ *             plx_reprojection score;
+ *             int status = plx_views_create(&views, 8);
+ *             for (int i = 0; i < views.count && !status; i++) status = make_view(&views.views[i], i, one_object);
+ *             if (!status) status = plx_reprojection_score(&score, &views, &options);
+ *             if (!status) printf("%s: RMS %.3f\n", one_object ? "one object" : "eight", score.rms);
+ *             else fprintf(stderr, "%s\n", plx_error());
+ *             plx_views_free(&views);
+ *             if (status) return 1;
+ *         }
+ *         return 0;
+ *     }
+ *
  * What each sees, and where it fails (tests/test_consistency*.c hold both):
  *  - All but TSED: a flat or blurred picture is consistent with its like, so that blur is never punished. Read them beside
  *    a score of quality.

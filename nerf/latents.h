@@ -3,7 +3,7 @@
  *     #include "nerf/latents.h"
  *     #include <stdio.h>
  *     #include <string.h>
- *     // parallax-example FOLDER: a triplane of 3 planes of 32x32 texels, 8 channels, kept as 8-bit numbers, and read.
+ *     // example FOLDER: a triplane of 3 planes of 32x32 texels, 8 channels, kept as 8-bit numbers, and read.
  *     int main(int count, char **words) {
  *         static float texels[3][32 * 32 * 8], back[3 * 32 * 32 * 8];
  *         plx_latent latent = {.id = "chair", .class_name = "seat", .planes = 3};

@@ -1,5 +1,31 @@
 /* Ground truth from meshes (Assimp, Embree), images and video on disk, camera paths.
- * This folder never includes nerf/tensor: it stays independent of what it judges. */
+ * This folder never includes nerf/tensor: it stays independent of what it judges. Public.
+ *
+ *     #include "render/render.h"
+ *     #include <stdio.h>
+ *     // example VIEW.png: a tetrahedron with a corner of each colour; with a file, OBJ or GLB, that one instead.
+ *     int main(int count, char **words) {
+ *         const float positions[] = {0, 0, 1, 1, 0, 0, -0.5f, 0.87f, 0, -0.5f, -0.87f, 0};
+ *         const float colours[] = {1, 1, 1, 1, 0.9f, 0.2f, 0.2f, 1, 0.2f, 0.8f, 0.2f, 1, 0.2f, 0.3f, 0.9f, 1};
+ *         const uint32_t indices[] = {0, 1, 2, 0, 2, 3, 0, 3, 1, 1, 3, 2};
+ *         plx_mesh_options options = plx_mesh_options_default();
+ *         plx_draw_options draw = plx_draw_options_default();
+ *         plx_mesh *mesh = NULL;
+ *         plx_scene *scene = NULL;
+ *         plx_view view = {.camera = plx_camera_orbit(0.6f, 0.4f, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, 128, 128)};
+ *         int status;
+ *         options.up = count > 2 ? 'y' : 'z';
+ *         if (count > 2) status = plx_mesh_load(&mesh, words[2], &options);
+ *         else status = plx_mesh_from_arrays(&mesh, 4, positions, colours, 4, indices, &options);
+ *         if (!status) status = plx_scene_create(&scene, mesh); // which owns the mesh now
+ *         if (!status) status = plx_scene_draw(scene, &view, &draw);
+ *         if (!status) status = plx_png_save(count > 1 ? words[1] : "view.png", &view.colour);
+ *         if (status) fprintf(stderr, "%s\n", plx_error());
+ *         plx_image_free(&view.colour);
+ *         plx_scene_free(scene);
+ *         return status ? 1 : 0;
+ *     }
+ */
 #ifndef PLX_RENDER_H
 #define PLX_RENDER_H
 
@@ -7,6 +33,7 @@
 #include <stdint.h>
 
 #include "nerf/core/camera.h"
+#include "nerf/core/error.h"
 #include "nerf/core/image.h"
 #include "nerf/core/progress.h"
 #include "nerf/core/views.h"

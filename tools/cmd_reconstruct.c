@@ -190,20 +190,30 @@ static int reconstruct_one(job *j, const char *folder) {
 
 /* ---- the command ---------------------------------------------------------------------------------------------------- */
 
-/* The shipped weights stand in diffusion/weights/ of the source tree, two folders above the program. */
-int plx_model_path(char *out, size_t size, const char *given) {
-    static const char shipped[] = "diffusion/weights/objects-64.safetensors";
-    char program[PATH_SIZE];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[length > 0 ? length : 0] = 0;
-    for (int up = 0; up < 3; up++) {
-        char *slash = strrchr(program, '/');
+/* The folder `levels` above the program. */
+static void above_program(char out[PATH_SIZE], int levels) {
+    ssize_t length = readlink("/proc/self/exe", out, PATH_SIZE - 1);
+    out[length > 0 ? length : 0] = 0;
+    for (int up = 0; up <= levels; up++) {
+        char *slash = strrchr(out, '/');
         if (slash) *slash = 0;
     }
-    int used = given ? snprintf(out, size, "%s", given) : snprintf(out, size, "%s/%s", program, shipped);
+}
+
+/* The shipped weights stand in PREFIX/share/parallax of an installed program, in diffusion/weights of the source tree. */
+int plx_model_path(char *out, size_t size, const char *given) {
+    char folder[PATH_SIZE];
+    int used;
+    above_program(folder, 1);
+    used = given ? snprintf(out, size, "%s", given)
+                 : snprintf(out, size, "%s/share/parallax/objects-64.safetensors", folder);
+    if (!given && (size_t)used < size && access(out, R_OK)) {
+        above_program(folder, 2);
+        used = snprintf(out, size, "%s/diffusion/weights/objects-64.safetensors", folder);
+    }
     return (size_t)used < size
                ? PLX_OK
-               : plx_fail(PLX_ERROR_INPUT, "%s: the path is too long", given ? given : program);
+               : plx_fail(PLX_ERROR_INPUT, "%s: the path is too long", given ? given : folder);
 }
 
 static void stem(char out[PATH_SIZE], const char *path) {

@@ -16,8 +16,6 @@
 #include "diffusion/diffusion.h"
 #include "tools/options.h"
 
-#define PLX_VERSION "0.1.0"
-
 extern const plx_command plx_cmd_info, plx_cmd_train, plx_cmd_reconstruct, plx_cmd_fit, plx_cmd_render,
     plx_cmd_eval, plx_cmd_eval_images, plx_cmd_consistency, plx_cmd_bench;
 extern const plx_command plx_cmd_dataset_render, plx_cmd_dataset_info, plx_cmd_dataset_sheet,
