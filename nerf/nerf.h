@@ -57,6 +57,7 @@
 #include "nerf/core/error.h"
 #include "nerf/core/image.h"
 #include "nerf/core/progress.h"
+#include "nerf/core/triangles.h"
 #include "nerf/core/views.h"
 #include "nerf/core/workload.h"
 
@@ -146,6 +147,26 @@ float plx_field_radius(const plx_field *field); /* of the bounding sphere about 
 
 /* The camera the field was made from: true if it has one (not the world frame). */
 bool plx_field_input_camera(const plx_field *field, plx_camera *camera);
+
+/* ---- surfaces ------------------------------------------------------------------------------------------ */
+
+typedef struct plx_surface_mesh_options {
+    int resolution;  /* cells across the sphere's diameter. Default 160, up to 512 */
+    float threshold; /* density of the surface; 0: plx_field_threshold. Default 0 */
+} plx_surface_mesh_options;
+
+plx_surface_mesh_options plx_surface_mesh_options_default(void);
+
+/* The density at which the surface has the silhouettes of the field: of rays from all sides, those that meet a density above
+ * it are, as nearly as any threshold can make them, those with opacity above 0.5. PLX_ERROR_INPUT for a field that no such ray
+ * meets. */
+int plx_field_threshold(plx_field *field, float *threshold);
+
+/* The surface of one density, closed, also where the sphere cuts it: marching cubes, vertices moved onto the surface, normals
+ * against the density's gradient, colours as seen along the normal. PLX_ERROR_INPUT when nothing is as dense: it says which
+ * threshold is met. */
+int plx_field_mesh(plx_triangles *out, plx_field *field, const plx_surface_mesh_options *options,
+                   plx_progress_fn progress, void *user);
 
 /* ---- image metrics ------------------------------------------------------------------------------------- */
 

@@ -36,6 +36,7 @@
 #include "nerf/core/error.h"
 #include "nerf/core/image.h"
 #include "nerf/core/progress.h"
+#include "nerf/core/triangles.h"
 #include "nerf/core/views.h"
 
 /* ---- meshes -------------------------------------------------------------------------------------------- */
@@ -74,6 +75,17 @@ typedef struct plx_mesh_info {
     float box_min[3], box_max[3]; /* after normalisation */
 } plx_mesh_info;
 plx_mesh_info plx_mesh_describe(const plx_mesh *mesh);
+
+/* ---- mesh files ---------------------------------------------------------------------------------------- */
+
+/* OBJ (positions with colours, normals), PLY (binary, 8-bit colours) or GLB (glTF 2.0: colours linear), by the ending. up: 'y' turns
+ * the world's z up into y up and its front +x into +z, as glTF has it and OBJ viewers expect; 'z' leaves it; 0 is the
+ * format's habit: y for OBJ and GLB (which knows no other), z for PLY. Atomic. */
+int plx_triangles_save(const char *path, const plx_triangles *mesh, char up);
+
+/* At most so many triangles, by collapsing edges where the shape changes least (meshoptimizer); vertices stay where they are,
+ * unused ones go. As many as are left when no collapse keeps the surface's kind. */
+int plx_triangles_simplify(plx_triangles *mesh, int triangles);
 
 /* ---- scenes: a mesh in Embree, ready to draw ----------------------------------------------------------- */
 

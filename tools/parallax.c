@@ -5,13 +5,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const plx_command *const commands[] = {
-    &plx_cmd_reconstruct,    &plx_cmd_render,       &plx_cmd_path,          &plx_cmd_fit,
-    &plx_cmd_train,          &plx_cmd_eval_images,  &plx_cmd_eval,          &plx_cmd_consistency,
-    &plx_cmd_dataset_render, &plx_cmd_dataset_info, &plx_cmd_dataset_sheet, &plx_cmd_dataset_convert,
-    &plx_cmd_dataset_check,  &plx_cmd_store_ls,     &plx_cmd_store_info,    &plx_cmd_store_get,
-    &plx_cmd_store_put,      &plx_cmd_store_rm,     &plx_cmd_store_export,  &plx_cmd_store_import,
-    &plx_cmd_store_verify,   &plx_cmd_store_gc,     &plx_cmd_bench,         &plx_cmd_info};
+static const plx_command *const commands[] = {&plx_cmd_reconstruct,
+                                              &plx_cmd_render,
+                                              &plx_cmd_path,
+                                              &plx_cmd_mesh,
+                                              &plx_cmd_fit,
+                                              &plx_cmd_train,
+                                              &plx_cmd_eval_images,
+                                              &plx_cmd_eval,
+                                              &plx_cmd_consistency,
+                                              &plx_cmd_dataset_render,
+                                              &plx_cmd_dataset_info,
+                                              &plx_cmd_dataset_sheet,
+                                              &plx_cmd_dataset_convert,
+                                              &plx_cmd_dataset_check,
+                                              &plx_cmd_store_ls,
+                                              &plx_cmd_store_info,
+                                              &plx_cmd_store_get,
+                                              &plx_cmd_store_put,
+                                              &plx_cmd_store_rm,
+                                              &plx_cmd_store_export,
+                                              &plx_cmd_store_import,
+                                              &plx_cmd_store_verify,
+                                              &plx_cmd_store_gc,
+                                              &plx_cmd_bench,
+                                              &plx_cmd_info};
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_STOPPED = 130 };
