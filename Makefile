@@ -7,6 +7,7 @@
 #   make deps     the Debian packages that are missing
 #   make results  the numbers of the README's results, into build/results (half an hour)
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
+#   make fuzz     every parser of ours under libFuzzer, a minute each (seconds=60)
 #   make bench-peers  the same stages in PyTorch, compared and timed in turns
 # config=release|debug|sanitize   werror=1   verbose=1
 config ?= release
@@ -30,13 +31,14 @@ version := $(shell sed -n 's/^.define PLX_VERSION "\(.*\)"/\1/p' nerf/nerf.h)
 # Before 1.0 a minor version may change the interface.
 soname := libparallax.so.$(basename $(version))
 tool_sources := $(wildcard tools/*.c)
-test_sources := $(wildcard tests/test_*.c)
+test_sources := $(wildcard tests/test_*.c) tests/fuzz_targets.c
+fuzz_sources := $(wildcard tests/fuzz_*.c) $(wildcard nerf/core/*.c render/*.c datasets/*.c) nerf/tensor/checkpoint.c
 peer_sources := tests/peers/stage.c
 sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install objects deps deps-lint deps-data deps-browser deps-peers test lint data results bench-peers clean
+.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-peers test lint data results bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -73,6 +75,7 @@ $(build)/%.o: %.c Makefile
 # ---- Debian packages, by name --------------------------------------------------------------------------------------
 deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembree-dev libjansson-dev liblmdb-dev \
     libmeshoptimizer-dev libopenexr-dev libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libxxhash-dev libzip-dev pkgconf ffmpeg
+deps-fuzz: packages := clang libclang-rt-14-dev libomp-dev
 deps-lint: packages := clang clang-format libomp-dev
 deps-data: packages := unzip
 deps-browser: packages := chromium tidy
@@ -80,7 +83,7 @@ deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp
 
 # Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
 # On a system without dpkg it says what is needed and goes on.
-deps deps-lint deps-data deps-browser deps-peers:
+deps deps-lint deps-data deps-browser deps-peers deps-fuzz:
 	@missing=$$(for name in $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -112,6 +115,26 @@ lint: deps-lint
 	@clang-format --dry-run -Werror $(wildcard $(foreach d,nerf nerf/core nerf/tensor diffusion render datasets tools tests \
 	    tests/fuzz tests/peers,$(d)/*.c $(d)/*.h))
 	@tests/check_layers.sh
+
+# ---- fuzzing: clang's libFuzzer with its sanitizers; what it finds goes to tests/fixtures/fuzz, where a test reads it ----
+CFLAGS_fuzz := -O1 -march=native -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+fuzz_targets := $(notdir $(wildcard tests/fixtures/fuzz/*))
+seconds ?= 60
+$(build)/run_fuzz: $(call objects,$(fuzz_sources))
+	@echo "  LD $@"
+	$(quiet)$(CC) $(CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS_fuzz)
+LDLIBS_fuzz := $(filter-out -ldnnl -lvl -llmdb -lxxhash -lpopt,$(LDLIBS))
+fuzz: deps deps-fuzz
+	+@$(submake) build/fuzz/run_fuzz config=fuzz CC=clang
+	@for target in $(fuzz_targets); do \
+	    mkdir -p build/fuzz/corpus/$$target; \
+	    echo "fuzz $$target"; \
+	    FUZZ_TARGET=$$target LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 build/fuzz/run_fuzz \
+	        -max_total_time=$(seconds) -timeout=20 -rss_limit_mb=3000 -max_len=16384 -verbosity=0 -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz/$$target- build/fuzz/corpus/$$target tests/fixtures/fuzz/$$target 2>build/fuzz/$$target.log \
+	        || { tail -40 build/fuzz/$$target.log; exit 1; }; \
+	    sed -n 's/^stat::number_of_executed_units: */    inputs: /p' build/fuzz/$$target.log; \
+	done
 
 # ---- the default object set: data/sweethome3d/COLLECTION/... ---------------------------------------------------------
 data: data/sweethome3d

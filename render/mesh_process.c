@@ -1,9 +1,11 @@
 /* A mesh file that is not ours is read in a process of its own, with limits: Assimp has known overflows. The process is this
- * same program under another name (argv[0]), caught before main; what it read comes back through an anonymous file and is
- * checked again, as any file would be. */
-#define _GNU_SOURCE /* memfd_create */
+ * same program under another name (argv[0]), caught before main; a program that uses the shared library (Python, say) lends
+ * that to /bin/true instead. What was read comes back through an anonymous file and is checked again, as any file would be. */
+#define _GNU_SOURCE /* memfd_create, dladdr */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <spawn.h>
@@ -113,6 +115,33 @@ __attribute__((constructor)) static void become_reader(int argc, char **argv) {
 
 /* ---- the asking process -------------------------------------------------------------------------------------------- */
 
+/* True if this code is in the program itself; else `library` is where it was loaded from. */
+static bool in_program(char library[PATH_MAX]) {
+    Dl_info own = {0};
+    struct stat code, program;
+    library[0] = 0;
+    dladdr((void *)(uintptr_t)&become_reader, &own);
+    if (!own.dli_fname || !realpath(own.dli_fname, library) || stat(library, &code) ||
+        stat("/proc/self/exe", &program))
+        return !own.dli_fname ||
+               !strstr(own.dli_fname, ".so"); /* a library that is not found again lends nothing */
+    return code.st_ino == program.st_ino && code.st_dev == program.st_dev;
+}
+
+/* The environment with the library loaded before all others; one block. */
+static char **environment_with(const char *library, char preload[PATH_MAX + 16]) {
+    size_t count = 0, kept = 0;
+    while (environ[count]) count++;
+    char **out = malloc((count + 2) * sizeof *out);
+    if (!out) return NULL;
+    snprintf(preload, PATH_MAX + 16, "LD_PRELOAD=%s", library);
+    out[kept++] = preload;
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(environ[i], "LD_PRELOAD=", 11)) out[kept++] = environ[i];
+    out[kept] = NULL;
+    return out;
+}
+
 static int run_reader(const char *path, const char *further, int result) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -129,7 +158,14 @@ static int run_reader(const char *path, const char *further, int result) {
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    failed = posix_spawn(&process, "/proc/self/exe", &actions, &attributes, argv, environ);
+    char library[PATH_MAX], preload[PATH_MAX + 16], **lent = NULL;
+    bool own = in_program(library);
+    if (!own && !(lent = environment_with(library, preload)))
+        failed = ENOMEM;
+    else
+        failed = posix_spawn(&process, own ? "/proc/self/exe" : "/bin/true", &actions, &attributes, argv,
+                             own ? environ : lent);
+    free(lent);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     if (failed) return plx_fail(PLX_ERROR_IO, "no process to read it in: %s", strerror(failed));
