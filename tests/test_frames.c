@@ -222,13 +222,18 @@ TEST(frames, exr_holds_all_and_the_camera) {
 
 /* Ends `parallax ARGUMENTS` by a signal once `frames` frames stand in `partial`. */
 static void stop_after(const char *arguments, const char *partial, int frames, const char *signal) {
-    char command[2000];
+    char command[2400], program[512] = "";
+    ssize_t length =
+        readlink("/proc/self/exe", program, sizeof program - 1); /* which stands beside the tests */
+    char *slash = strrchr(program, '/');
+    REQUIRE(length > 0 && slash, "/proc/self/exe is %s", program);
+    *slash = 0;
     snprintf(command, sizeof command,
-             "sh -c 'exec build/release/parallax %s' >/dev/null 2>&1 & pid=$!; "
+             "sh -c 'exec %s/parallax %s' >/dev/null 2>&1 & pid=$!; "
              "while kill -0 $pid 2>/dev/null && [ $(ls %s 2>/dev/null | grep -c png) -lt %d ]; do sleep "
              "0.01; done; "
              "kill -%s $pid; wait $pid 2>/dev/null",
-             arguments, partial, frames, signal);
+             program, arguments, partial, frames, signal);
     EXPECT(system(command) != 0, "it ended by itself");
 }
 
