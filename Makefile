@@ -48,10 +48,10 @@ $(build)/libparallax.a: $(call objects,$(library_sources))
 $(program): $(call objects,$(tool_sources)) $(build)/libparallax.a
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
-# The tests reach the tools' own parts too, all but main.
+# The tests reach the tools' own parts too, all but main; calls of malloc are counted (tests/test_bench.c).
 $(build)/run_tests: $(call objects,$(test_sources) $(filter-out tools/parallax.c,$(tool_sources))) $(build)/libparallax.a
 	@echo "  LD $@"
-	$(quiet)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	$(quiet)$(CC) $(CFLAGS) $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f)) -o $@ $^ $(LDLIBS)
 # The library with a driver of its single stages, for Python's ctypes (tests/peers).
 $(build)/libstages.so: $(call objects,$(peer_sources) $(library_sources))
 	@echo "  LD $@"

@@ -368,7 +368,7 @@ static void convolve_few(plx_conv_size s, image m, const operands *p) {
         plx_flush_denormals();
 #pragma omp for schedule(static)
         for (size_t t = 0; t < m.tiles; t++) transform_input(m, t, p->x, s.I, X + t * I, sx);
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
         for (int o = 0; o < whole(s.O); o += 16) convolve_outputs(s, m, o, p, X, sx);
     }
 }
