@@ -264,7 +264,7 @@ int plx_latents_ids(const char ***ids, int64_t *count, plx_transaction *t, int s
     int status = plx_table_walk(t, PLX_TABLE_OBJECTS, (plx_bytes){first, 8}, list_id, &list);
     if (status) {
         free(list.ids);
-        list = (id_list){NULL};
+        list = (id_list){.ids = NULL};
         status = plx_fail_in(status, plx_transaction_folder(t));
     }
     *ids = list.ids;
