@@ -59,6 +59,23 @@ int plx_dataset_add(plx_dataset *dataset, plx_source *source) {
     return PLX_OK;
 }
 
+int plx_dataset_add_files(plx_dataset *dataset, const plx_reader *reader, const char *path, const char *name,
+                          const char *part, bool (*wanted)(const char *name)) {
+    plx_source source;
+    plx_names *files = NULL;
+    int status = plx_source_create(&source, reader, name, path, path);
+    char *folder = plx_path_join(path, part);
+    if (!status && !folder) status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+    if (!status) status = plx_names_list(&files, folder, wanted);
+    source.own = files;
+    if (!status && files->count == 0) status = plx_fail(PLX_ERROR_INPUT, "%s: holds no pictures", folder);
+    if (!status) source.views = files->count;
+    free(folder);
+    if (!status) return plx_dataset_add(dataset, &source);
+    plx_source_free(&source);
+    return status;
+}
+
 /* The reader of what is right here, or NULL. The first object found decides for the whole data set. */
 static const plx_reader *find_reader(const plx_dataset *dataset, const char *path) {
     for (int i = 0; i < READERS; i++)

@@ -15,19 +15,7 @@ static bool probe(const char *path) {
 }
 
 static int open_object(plx_dataset *dataset, const char *path, const char *name) {
-    plx_source source;
-    plx_names *pictures = NULL;
-    int status = plx_source_create(&source, &plx_nmr_reader, name, path, path);
-    char *folder = plx_path_join(path, "image");
-    if (!status && !folder) status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
-    if (!status) status = plx_names_list(&pictures, folder, plx_is_picture);
-    source.own = pictures;
-    if (!status && pictures->count == 0) status = plx_fail(PLX_ERROR_INPUT, "%s: holds no pictures", folder);
-    if (!status) source.views = pictures->count;
-    free(folder);
-    if (!status) return plx_dataset_add(dataset, &source);
-    plx_source_free(&source);
-    return status;
+    return plx_dataset_add_files(dataset, &plx_nmr_reader, path, name, "image", plx_is_picture);
 }
 
 /* The first 3 rows of the matrix NAME_INDEX; columns beyond its own are 0. */

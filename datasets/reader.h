@@ -42,6 +42,10 @@ int plx_source_create(plx_source *source, const plx_reader *reader, const char *
 void plx_source_free(plx_source *source);
 /* Appends a source, which it then owns; on failure the source is freed. */
 int plx_dataset_add(plx_dataset *dataset, plx_source *source);
+/* Appends an object whose views are the wanted files of its folder `part`; they are its plx_names. PLX_ERROR_INPUT where
+ * there are none. */
+int plx_dataset_add_files(plx_dataset *dataset, const plx_reader *reader, const char *path, const char *name,
+                          const char *part, bool (*wanted)(const char *name));
 
 /* The path of a file that must be in the source's folder, links followed; malloc'ed. PLX_ERROR_IO where it is not there,
  * PLX_ERROR_INPUT where it leads out. */

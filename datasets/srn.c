@@ -16,19 +16,7 @@ static bool probe(const char *path) {
 }
 
 static int open_object(plx_dataset *dataset, const char *path, const char *name) {
-    plx_source source;
-    plx_names *pictures = NULL;
-    int status = plx_source_create(&source, &plx_srn_reader, name, path, path);
-    char *folder = plx_path_join(path, "rgb");
-    if (!status && !folder) status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
-    if (!status) status = plx_names_list(&pictures, folder, plx_is_picture);
-    source.own = pictures;
-    if (!status && pictures->count == 0) status = plx_fail(PLX_ERROR_INPUT, "%s: holds no pictures", folder);
-    if (!status) source.views = pictures->count;
-    free(folder);
-    if (!status) return plx_dataset_add(dataset, &source);
-    plx_source_free(&source);
-    return status;
+    return plx_dataset_add_files(dataset, &plx_srn_reader, path, name, "rgb", plx_is_picture);
 }
 
 /* "f cx cy 0." / "0. 0. 0." / optional near plane / "1." / "H W" / optional integer -> camera with that raster, pixel

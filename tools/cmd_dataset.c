@@ -23,7 +23,6 @@ enum { PATTERN_DEFAULT, PATTERN_RANDOM, PATTERN_SPIRAL, PATTERN_RING };
 enum { LIGHT_DEFAULT, LIGHT_RANDOM, LIGHT_EVEN };
 static const char *const patterns[] = {"default", "srn-random", "srn-spiral", "ring"};
 static const char *const lights[] = {"default", "random", "even"};
-static const char *const kinds[] = {"srn", "nerfstudio"};
 
 static const plx_option render_options[] = {
     {PLX_OPTION_TEXT, "output", 'o', offsetof(render_values, output), NULL, .word = "DIR",
@@ -130,7 +129,8 @@ static int render_object(const render_values *values, const job *of) {
     plx_scene *scene = NULL;
     plx_dataset_writer *writer = NULL;
     int status = plx_object_scene(&scene, of->object, values->folder, of->variant);
-    if (!status) status = plx_dataset_writer_open(&writer, kinds[values->to], of->folder, of->name);
+    if (!status)
+        status = plx_dataset_writer_open(&writer, plx_written_kinds[values->to], of->folder, of->name);
     for (int i = 0; i < values->views && !status; i++)
         status = plx_stop_requested() ? plx_fail(PLX_ERROR_CANCELLED, "stopped")
                                       : render_view(values, of, i, scene, writer);
@@ -150,7 +150,7 @@ typedef struct rendering {
 static int render_job(int index, void *user) {
     rendering *r = user;
     const job *of = &r->jobs[index];
-    if (plx_dataset_is_written(kinds[r->values->to], of->folder, of->name)) {
+    if (plx_dataset_is_written(plx_written_kinds[r->values->to], of->folder, of->name)) {
 #pragma omp atomic
         r->skipped++;
         return PLX_OK;
@@ -177,11 +177,12 @@ static int render_jobs(const render_values *values, const job *jobs, int count) 
 static int write_record(const render_values *values, const char *hash) {
     char path[1024];
     snprintf(path, sizeof path, "%s/dataset.json", values->output);
-    json_t *record = json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:b, s:s, s:s}", "catalogue_sha256", hash, "pattern",
-        values->path ? values->path : patterns[values->pattern], "views", values->views, "size", values->size,
-        "samples", values->samples, "variants", values->variants, "seed", (json_int_t)values->seed,
-        "geometry", (int)values->geometry, "light", lights[values->light], "layout", kinds[values->to]);
+    json_t *record =
+        json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:b, s:s, s:s}", "catalogue_sha256", hash, "pattern",
+                  values->path ? values->path : patterns[values->pattern], "views", values->views, "size",
+                  values->size, "samples", values->samples, "variants", values->variants, "seed",
+                  (json_int_t)values->seed, "geometry", (int)values->geometry, "light", lights[values->light],
+                  "layout", plx_written_kinds[values->to]);
     if (record && values->pattern == PATTERN_RING)
         json_object_set_new(record, "elevation", json_real((double)values->elevation));
     if (record && !isnan(values->distance))

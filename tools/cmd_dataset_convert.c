@@ -51,18 +51,8 @@ static int convert_object(int index, void *user) {
     return status;
 }
 
-static bool wanted(const char *name, const char *words) {
-    for (const char *word = words; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
-        char text[256];
-        snprintf(text, sizeof text, "%.*s", (int)strcspn(word, ","), word);
-        if (*text && strstr(name, text)) return true;
-    }
-    return !words;
-}
-
 static int run_convert(const plx_run *run) {
     const convert_values *values = run->values;
-    static const char *const kinds[] = {"srn", "nerfstudio"};
     plx_dataset *dataset;
     int status = plx_dataset_open(&dataset, run->arguments[0]);
     if (status) return status;
@@ -70,11 +60,11 @@ static int run_convert(const plx_run *run) {
     int *objects = malloc((size_t)total * sizeof *objects);
     if (!objects) status = plx_fail(PLX_ERROR_MEMORY, "out of memory");
     for (int i = 0; i < total && !status; i++)
-        if (wanted(plx_dataset_name(dataset, i), values->objects)) objects[count++] = i;
+        if (plx_wanted(values->objects, NULL, plx_dataset_name(dataset, i))) objects[count++] = i;
     if (!status && !count)
         status = plx_fail(PLX_ERROR_INPUT, "%s: no object is wanted: --objects %s", run->arguments[0],
                           values->objects);
-    conversion c = {dataset, kinds[values->to], run->arguments[1], objects, 0};
+    conversion c = {dataset, plx_written_kinds[values->to], run->arguments[1], objects, 0};
     if (!status) status = plx_make_directories(c.output);
     if (!status) status = plx_run_jobs("convert", count, convert_object, &c);
     if (!status && c.skipped) plx_note("%d of %d objects were there already", c.skipped, count);

@@ -109,6 +109,13 @@ static void print_planes(const plx_latent *l) {
         printf(" %s %dx%dx%d", l->plane[i].name, l->plane[i].rows, l->plane[i].columns, l->plane[i].channels);
 }
 
+static int thumbnail_of(plx_image *out, const plx_latent *l) {
+    int status = plx_image_create(out, l->thumbnail_height, l->thumbnail_width, 4);
+    for (int k = 0; k < 4 * l->thumbnail_height * l->thumbnail_width && !status; k++)
+        out->data[k] = (float)l->thumbnail[k] / 255;
+    return status;
+}
+
 /* Thumbnails side by side in a square, each in the middle of a cell as large as the largest. */
 static int save_sheet(const char *path, session *s, const char **ids, int64_t count) {
     enum { MOST = 1024 };
@@ -128,10 +135,8 @@ static int save_sheet(const char *path, session *s, const char **ids, int64_t co
         plx_image thumbnail;
         status = plx_latent_get(&l, s->t, ids[i]);
         if (status || !l.thumbnail) continue;
-        status = plx_image_create(&thumbnail, l.thumbnail_height, l.thumbnail_width, 4);
+        status = thumbnail_of(&thumbnail, &l);
         if (status) break;
-        for (int k = 0; k < 4 * l.thumbnail_height * l.thumbnail_width; k++)
-            thumbnail.data[k] = (float)l.thumbnail[k] / 255;
         plx_image_paste(&sheet, &thumbnail, (int)(i / columns) * cell + (cell - l.thumbnail_height) / 2,
                         (int)(i % columns) * cell + (cell - l.thumbnail_width) / 2);
         plx_image_free(&thumbnail);
@@ -218,10 +223,8 @@ static int save_thumbnail(session *s, const char *id, const char *path, bool nee
     int status = plx_latent_get(&l, s->t, id);
     if (!status && !l.thumbnail)
         return needed ? plx_fail(PLX_ERROR_INPUT, "%s: has no thumbnail", id) : PLX_OK;
-    if (!status) status = plx_image_create(&image, l.thumbnail_height, l.thumbnail_width, 4);
+    if (!status) status = thumbnail_of(&image, &l);
     if (status) return status;
-    for (int k = 0; k < 4 * l.thumbnail_height * l.thumbnail_width; k++)
-        image.data[k] = (float)l.thumbnail[k] / 255;
     status = plx_png_save(path, &image);
     plx_image_free(&image);
     return status;

@@ -5,7 +5,11 @@
 #include "datasets/datasets.h"
 
 #define PLX_SPLIT_WORDS "all|train|validation|test"
-#define PLX_WRITTEN_WORDS "srn|nerfstudio" /* layouts that are written */
+#define PLX_WRITTEN_WORDS "srn|nerfstudio"    /* layouts that are written */
+extern const char *const plx_written_kinds[]; /* the same words */
+
+/* True if the comma-separated `words` is NULL, or one of them is the class (NULL: there is none) or in the name. */
+bool plx_wanted(const char *words, const char *class_name, const char *name);
 
 /* The objects of a split (an index into PLX_SPLIT_WORDS) that are wanted: `words` (class, or part of an id, with commas) or
  * NULL for all. Free the array. PLX_ERROR_INPUT when there are none. */

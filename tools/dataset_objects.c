@@ -15,12 +15,13 @@
 
 /* ---- of the catalogue ---------------------------------------------------------------------------------------------- */
 
-/* True if the comma-separated `words` is NULL or one of them is the object's class or in its id. */
-static bool object_wanted(const plx_object *object, const char *words) {
+const char *const plx_written_kinds[] = {"srn", "nerfstudio"};
+
+bool plx_wanted(const char *words, const char *class_name, const char *name) {
     for (const char *word = words; word; word = strchr(word, ',') ? strchr(word, ',') + 1 : NULL) {
         char text[256];
         snprintf(text, sizeof text, "%.*s", (int)strcspn(word, ","), word);
-        if (*text && (!strcmp(object->class_name, text) || strstr(object->id, text))) return true;
+        if (*text && ((class_name && !strcmp(class_name, text)) || strstr(name, text))) return true;
     }
     return !words;
 }
@@ -32,7 +33,8 @@ int plx_select_objects(const plx_object ***out, int *count, const plx_catalogue 
     if (!*out) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
     for (int i = 0; i < catalogue->count; i++) {
         const plx_object *object = &catalogue->objects[i];
-        if ((split == 0 || (int)object->split == split - 1) && object_wanted(object, words))
+        if ((split == 0 || (int)object->split == split - 1) &&
+            plx_wanted(words, object->class_name, object->id))
             (*out)[(*count)++] = object;
     }
     if (*count) return PLX_OK;

@@ -1,22 +1,13 @@
 #include "tools/evaluation_case.h"
 
-#include <math.h>
-
 #include "tools/evaluation_consistency.h"
 #include "tools/parallax.h"
-
-static bool is_finite(const plx_image *image) {
-    size_t count = (size_t)image->height * (size_t)image->width * (size_t)image->channels;
-    for (size_t i = 0; image->data && i < count; i++)
-        if (!isfinite(image->data[i])) return false;
-    return true;
-}
 
 static int check_predicted(const plx_eval_entry *entry, const plx_eval_case *of, const plx_view *predicted) {
     for (int k = 0; k + 1 < of->views.count; k++) {
         const plx_camera *camera = &of->views.views[1 + k].camera;
         const plx_image *colour = &predicted[k].colour;
-        if (!is_finite(colour) || !is_finite(&predicted[k].depth))
+        if (!plx_image_is_finite(colour) || !plx_image_is_finite(&predicted[k].depth))
             return plx_fail(PLX_ERROR_NUMERIC, "%s by %s: view %d has pixels that are no numbers",
                             entry->object, entry->method, 1 + k);
         PLX_CHECK(colour->width == camera->width && colour->height == camera->height && colour->channels == 4,

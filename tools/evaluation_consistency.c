@@ -55,17 +55,12 @@ static int depth_of_field(plx_views *views, plx_field *field) {
 
 /* ---- scores ---------------------------------------------------------------------------------------------------------- */
 
-static int stop_wanted(const plx_progress *progress, void *user) {
-    (void)progress, (void)user;
-    return plx_stop_requested();
-}
-
 static int score_field(double *values, plx_field **field, const plx_views *views, const plx_view *input,
                        int steps) {
     plx_field_score score;
     plx_field_score_options o = plx_field_score_options_default();
     o.fit.steps = steps;
-    int status = plx_field_score_views(&score, field, views, input, &o, stop_wanted, NULL);
+    int status = plx_field_score_views(&score, field, views, input, &o, plx_quiet_progress, NULL);
     if (status) return status;
     values[PLX_EVAL_FIELD_PSNR] = score.psnr;
     values[PLX_EVAL_FIELD_SSIM] = score.ssim;

@@ -3,11 +3,6 @@
 #include "tools/evaluation.h"
 #include "tools/parallax.h"
 
-static int quiet_progress(const plx_progress *progress, void *user) {
-    (void)progress, (void)user;
-    return plx_stop_requested();
-}
-
 /* ---- without a model ------------------------------------------------------------------------------------------------ */
 
 static int predict_truth(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
@@ -68,7 +63,7 @@ static int predict_refined(plx_view *out, int count, const plx_eval_means *means
     int status = plx_model_reconstruct(&field, means->model, &of->input, means->elevation_known, true);
     if (!status)
         status = plx_field_refine(field, means->model, &of->input, means->elevation_known,
-                                  &means->numbers.refine, quiet_progress, NULL);
+                                  &means->numbers.refine, plx_quiet_progress, NULL);
     if (!status) status = render_field(out, count, field, means);
     plx_field_free(field);
     return status;
@@ -78,7 +73,7 @@ static int predict_refined(plx_view *out, int count, const plx_eval_means *means
 
 static int predict_views(plx_view *out, int count, const plx_eval_means *means, const plx_eval_case *of) {
     return plx_model_sample_views(out, count, means->model, &of->input, means->elevation_known,
-                                  &means->numbers.sampling, quiet_progress, NULL);
+                                  &means->numbers.sampling, plx_quiet_progress, NULL);
 }
 
 /* ---- all of them -------------------------------------------------------------------------------------------------------- */

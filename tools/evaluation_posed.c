@@ -94,13 +94,6 @@ static int check_views(const plx_dataset *dataset, const char *path) {
 
 /* ---- one object -------------------------------------------------------------------------------------------------------- */
 
-static bool is_finite(const plx_image *image) {
-    size_t count = (size_t)image->height * (size_t)image->width * (size_t)image->channels;
-    for (size_t i = 0; image->data && i < count; i++)
-        if (!isfinite(image->data[i])) return false;
-    return true;
-}
-
 /* Whether some ray of a coarse grid over the picture meets the model's sphere. */
 static bool sees_sphere(const plx_camera *camera) {
     enum { GRID = 16 };
@@ -118,9 +111,9 @@ static int check_view(const plx_eval_protocol *p, const plx_view *view, const ch
     if (view->camera.width != p->width || view->camera.height != p->height)
         return plx_fail(PLX_ERROR_INPUT, "%s: view %d has %dx%d pixels, not %dx%d as the others", object,
                         number, view->camera.width, view->camera.height, p->width, p->height);
-    if (!is_finite(&view->colour))
+    if (!plx_image_is_finite(&view->colour))
         return plx_fail(PLX_ERROR_INPUT, "%s: view %d has pixels that are no numbers", object, number);
-    if (!is_finite(&view->depth))
+    if (!plx_image_is_finite(&view->depth))
         return plx_fail(PLX_ERROR_INPUT, "%s: the depth of view %d has pixels that are no numbers", object,
                         number);
     if (!sees_sphere(&view->camera))

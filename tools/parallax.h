@@ -39,6 +39,7 @@ void plx_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * non-zero once SIGINT or SIGTERM has come, and the work then ends with PLX_ERROR_CANCELLED: exit code 130. A second
  * signal ends the process at once. */
 int plx_show_progress(const plx_progress *progress, void *user);
+int plx_quiet_progress(const plx_progress *progress, void *user); /* the same without a line */
 
 bool plx_stop_requested(void);
 

@@ -76,6 +76,11 @@ static void format_line(char *out, size_t size, const plx_progress *p, double no
              p->note ? "  " : "", p->note ? p->note : "");
 }
 
+int plx_quiet_progress(const plx_progress *progress, void *user) {
+    (void)progress, (void)user;
+    return plx_stop_requested();
+}
+
 int plx_show_progress(const plx_progress *progress, void *user) {
     (void)user;
     if (line.quiet) return stop_signal;

@@ -40,6 +40,12 @@ int plx_image_copy(plx_image *out, const plx_image *image) {
     return PLX_OK;
 }
 
+bool plx_image_is_finite(const plx_image *image) {
+    for (size_t i = 0; image->data && i < count_of(image); i++)
+        if (!isfinite(image->data[i])) return false;
+    return true;
+}
+
 int plx_image_over(plx_image *out, const plx_image *rgba, float background) {
     PLX_CHECK(rgba->channels == 4, "over: the image has %d channels, not 4", rgba->channels);
     int status = plx_image_create(out, rgba->height, rgba->width, 3);

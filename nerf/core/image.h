@@ -2,6 +2,8 @@
 #ifndef PLX_CORE_IMAGE_H
 #define PLX_CORE_IMAGE_H
 
+#include <stdbool.h>
+
 typedef struct plx_image {
     int height, width, channels;
     float *data; /* (H,W,C), owned */
@@ -12,6 +14,7 @@ typedef struct plx_image {
 int plx_image_create(plx_image *out, int height, int width, int channels); /* zeroed */
 void plx_image_free(plx_image *image);                                     /* and empties it; NULL is fine */
 int plx_image_copy(plx_image *out, const plx_image *image);
+bool plx_image_is_finite(const plx_image *image); /* no infinity, no NaN; one without data is */
 
 /* RGBA (H,W,4) over a uniform background in encoded space -> (H,W,3). */
 int plx_image_over(plx_image *out, const plx_image *rgba, float background);
