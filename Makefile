@@ -126,15 +126,13 @@ $(build)/run_fuzz: $(call objects,$(fuzz_sources))
 LDLIBS_fuzz := $(filter-out -ldnnl -lvl -llmdb -lxxhash -lpopt,$(LDLIBS))
 fuzz: deps deps-fuzz
 	+@$(submake) build/fuzz/run_fuzz config=fuzz CC=clang
-	@for target in $(fuzz_targets); do \
-	    mkdir -p build/fuzz/corpus/$$target; \
-	    echo "fuzz $$target"; \
-	    FUZZ_TARGET=$$target LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 build/fuzz/run_fuzz \
+	@printf '%s\n' $(fuzz_targets) | xargs -P $$(nproc) -I@ sh -c ' \
+	    mkdir -p build/fuzz/corpus/@; \
+	    FUZZ_TARGET=@ LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 build/fuzz/run_fuzz \
 	        -max_total_time=$(seconds) -timeout=20 -rss_limit_mb=3000 -max_len=16384 -verbosity=0 -print_final_stats=1 \
-	        -artifact_prefix=build/fuzz/$$target- build/fuzz/corpus/$$target tests/fixtures/fuzz/$$target 2>build/fuzz/$$target.log \
-	        || { tail -40 build/fuzz/$$target.log; exit 1; }; \
-	    sed -n 's/^stat::number_of_executed_units: */    inputs: /p' build/fuzz/$$target.log; \
-	done
+	        -artifact_prefix=build/fuzz/@- build/fuzz/corpus/@ tests/fixtures/fuzz/@ 2>build/fuzz/@.log \
+	        || { tail -40 build/fuzz/@.log; exit 255; }; \
+	    sed -n "s/^stat::number_of_executed_units: */fuzz @, inputs: /p" build/fuzz/@.log'
 
 # ---- the default object set: data/sweethome3d/COLLECTION/... ---------------------------------------------------------
 data: data/sweethome3d

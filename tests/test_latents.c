@@ -197,7 +197,7 @@ TEST(latents, shards_cover_all_ids_once) {
 
 TEST(latents, batches_are_the_same_for_any_threads) {
     static float one[20][NUMBERS], two[20][NUMBERS];
-    char names[20][8];
+    char names[20][12];
     const char *ids[20];
     plx_latents *latents = open_store("batch", true);
     REQUIRE(latents, "no store");
@@ -338,7 +338,7 @@ static void write_rounds(const char *folder) {
     for (uint64_t round = 1;; round++) {
         plx_transaction *t;
         if (plx_transaction_begin(&t, latents, true)) _exit(2);
-        char text[32], id[8];
+        char text[32], id[16];
         for (int i = 0; i < 6; i++) { /* all of a round, or none */
             snprintf(id, sizeof id, "%d", i);
             if (put(t, id, round)) _exit(3);
@@ -505,7 +505,7 @@ TEST(latents, a_full_disk) {
         small.rlim_cur = (rlim_t)info.st_size - 1500000 + (rlim_t)(i * 40000);
         setrlimit(RLIMIT_FSIZE, &small);
         t = begin(latents, true);
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "b%d", i);
         int status = put(t, "a", round + 1);
         if (!status) status = put(t, id, 1);

@@ -31,7 +31,7 @@ typedef struct store_work {
     char folder[4096];
     plx_latents *latents;
     float *texels, *batch; /* (LATENTS, NUMBERS), (GETS, NUMBERS) */
-    char ids[LATENTS][8];
+    char ids[LATENTS][12];
     uint64_t sum; /* so that what is found is used */
 } store_work;
 
