@@ -5,7 +5,7 @@
 #   make lint     formatting, and who may include whom
 #   make data     the default object set (Debian's sweethome3d-furniture, not installed) into data/
 #   make deps     the Debian packages that are missing
-#   make results  the numbers of the README's results, into build/results (half an hour)
+#   make results  the numbers of the README's results, into build/results (over an hour)
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
 #   make fuzz     every parser of ours under libFuzzer, a minute each (seconds=60)
 #   make bench-peers  the same stages in PyTorch, compared and timed in turns
@@ -38,7 +38,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-peers test lint data results bench-peers clean
+.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-results deps-peers test lint data results bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -79,11 +79,12 @@ deps-fuzz: packages := clang libclang-rt-14-dev libomp-dev
 deps-lint: packages := clang clang-format libomp-dev
 deps-data: packages := unzip
 deps-browser: packages := chromium tidy
+deps-results: packages := python3-minimal
 deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp
 
 # Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
 # On a system without dpkg it says what is needed and goes on.
-deps deps-lint deps-data deps-browser deps-peers deps-fuzz:
+deps deps-lint deps-data deps-browser deps-results deps-peers deps-fuzz:
 	@missing=$$(for name in $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -148,15 +149,49 @@ data/sweethome3d: | deps-data
 	@echo "unpacked: $@ ($$(find $@ -name '*.obj' | wc -l) objects)"
 
 # ---- the README's results: build/results -------------------------------------------------------------------------------
-results: deps data
+# A file that is there is not measured again; what was stopped goes on. Fewer objects, elsewhere, for a try:
+#   make results results=build/try all=2 some=2
+results ?= build/results
+results_data ?= data
+all ?= 0# objects of the test split; 0: all
+some ?= 12# evenly over them: 3D consistency of 24 views each, and the sweeps (validation split)
+sweeps ?= gamma=0,0.25,0.5,1 steps=5,10,25,50 views=4,8,16,32 field-steps=2,4,8,16
+pixel ?= $(wildcard diffusion/weights/pixel-64.safetensors)# a pixel-aligned model to compare with
+evaluate = $(program) eval --data $(results_data) --json $@
+compared := $(if $(pixel),--compare pixel=$(pixel))
+weights := diffusion/weights/objects-64.safetensors $(pixel)
+results: deps deps-results $(if $(filter data,$(results_data)),data)
 	+@$(submake) $(program)
-	@mkdir -p build/results
-	$(program) eval --methods copy,extruded,feedforward,paper,blend --json build/results/all.json --csv build/results/all.csv \
-	    --report build/results/all.html
-	$(program) eval --split validation --methods feedforward --json build/results/validation.json
-	$(program) eval --split validation --methods feedforward --input auto --json build/results/validation-auto.json
-	$(program) eval --split validation --methods feedforward --elevation unknown --json build/results/validation-unknown.json
-	$(program) eval --licence CC0 --objects 5 --methods feedforward,blend --json build/results/cc0.json --sheet build/results/cc0.png
+	@mkdir -p $(results)
+	@$(MAKE) --no-print-directory -j1 $(addprefix $(results)/,main.json consistency.json sweep.json validation.json validation-auto.json \
+	    validation-unknown.json cc0.json reconstruct.json reconstruct-quick.json fit.json)
+	python3 tools/results.py $(results) >$(results)/results.md
+	@echo "$(results)/results.md; into README.md: python3 tools/results.py $(results) --fill README.md"
+$(results)/main.json: $(weights)
+	$(evaluate) --objects $(all) --methods copy,extruded,nearest,feedforward,views,paper,blend $(compared) \
+	    --csv $(@:.json=.csv) --report $(@:.json=.html)
+$(results)/consistency.json: $(weights)
+	$(evaluate) --objects $(some) --methods copy,nearest,feedforward,views,paper,blend $(compared) \
+	    --consistency field,tsed,reprojection,variance --csv $(@:.json=.csv) --report $(@:.json=.html)
+$(results)/sweep.json: $(weights)
+	$(evaluate) --split validation --objects $(some) --methods feedforward,blend $(addprefix --sweep ,$(sweeps)) \
+	    --plot $(@:.json=.svg) --csv $(@:.json=.csv) --report $(@:.json=.html)
+$(results)/validation.json: $(weights)
+	$(evaluate) --split validation --objects $(all) --methods feedforward
+$(results)/validation-auto.json: $(weights)
+	$(evaluate) --split validation --objects $(all) --methods feedforward --input auto
+$(results)/validation-unknown.json: $(weights)
+	$(evaluate) --split validation --objects $(all) --methods feedforward --elevation unknown
+$(results)/cc0.json: $(weights)
+	$(evaluate) --licence CC0 --objects 5 --methods feedforward,blend --sheet $(@:.json=.png)
+$(results)/reconstruct.json: $(weights)
+	python3 tools/results.py --time $@ $(program) reconstruct datasets/samples/stone-lantern.png -o $(@:.json=)
+$(results)/reconstruct-quick.json: $(weights)
+	python3 tools/results.py --time $@ $(program) reconstruct datasets/samples/stone-lantern.png -o $(@:.json=) --refine none --frames 1
+$(results)/fit.json:
+	rm -rf $(@:.json=)-views
+	$(program) dataset render --data $(results_data) --split validation --objects BlendSwap-CC-0-sofa2 --views 72 -o $(@:.json=)-views
+	python3 tools/results.py --time $@ $(program) fit $(@:.json=)-views --holdout 8 -o $(@:.json=.safetensors)
 
 # ---- the same stages in PyTorch, side by side: build/peers.json -------------------------------------------------------
 peers_python := /usr/bin/python3

@@ -14,22 +14,22 @@ double *plx_plane_alloc(size_t count) {
     return plane;
 }
 
-double *plx_level_planes(const plx_image *image) {
+plx_levels plx_levels_of(const plx_image *image) {
     enum { CHUNK = 256 }; /* pixels: first their levels, in vectors, then each to its plane */
-    size_t pixels = (size_t)image->height * (size_t)image->width, C = (size_t)image->channels;
-    double *planes = plx_plane_alloc(C * pixels);
-    uint8_t levels[CHUNK * 4];
-    PLX_CHECK(C <= 4, "metrics: an image of %zu channels", C);
+    size_t pixels = (size_t)image->height * (size_t)image->width;
+    plx_levels out = {image->height, image->width, plx_plane_alloc(3 * pixels)};
+    uint8_t levels[CHUNK * 3];
+    PLX_CHECK(image->channels == 3, "metrics: an image of %d channels", image->channels);
     for (size_t first = 0; first < pixels; first += CHUNK) {
         size_t count = pixels - first < CHUNK ? pixels - first : CHUNK;
-        const float *from = image->data + C * first;
-        for (size_t i = 0; i < C * count; i++) levels[i] = (uint8_t)plx_level(from[i]);
-        for (size_t c = 0; c < C; c++) {
-            double *to = planes + c * pixels + first;
-            for (size_t i = 0; i < count; i++) to[i] = levels[C * i + c];
+        const float *from = image->data + 3 * first;
+        for (size_t i = 0; i < 3 * count; i++) levels[i] = (uint8_t)plx_level(from[i]);
+        for (size_t c = 0; c < 3; c++) {
+            double *to = out.planes + c * pixels + first;
+            for (size_t i = 0; i < count; i++) to[i] = levels[3 * i + c];
         }
     }
-    return planes;
+    return out;
 }
 
 plx_filter plx_filter_gaussian(int radius, double sigma) {

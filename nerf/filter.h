@@ -31,8 +31,21 @@ static inline int plx_level(float value) {
     return (int)(plx_clamp((double)value) * 255 + 0.5);
 }
 
-/* Image (H,W,C) -> planes (C,H,W) of 8-bit levels 0 to 255. Free it; aborts without memory. */
-double *plx_level_planes(const plx_image *image);
+/* 8-bit levels 0 to 255 of an image (H,W,3): planes (3,H,W), to be freed. */
+typedef struct plx_levels {
+    int H, W;
+    double *planes;
+} plx_levels;
+
+plx_levels plx_levels_of(const plx_image *image); /* aborts without memory */
+
+/* The metrics of nerf.h, on levels of one size. */
+double plx_levels_psnr(const plx_levels *a, const plx_levels *b);
+double plx_levels_sharpness(const plx_levels *image, const plx_levels *truth, const plx_image *mask);
+double plx_levels_ssim(const plx_levels *a, const plx_levels *b);
+double plx_levels_flip(const plx_levels *reference, const plx_levels *test);
+/* 11x11 Gaussian windows at the first scale, and at several; the planes are used up. */
+void plx_levels_gaussian(double *single, double *several, plx_levels *a, plx_levels *b);
 
 double *plx_plane_alloc(size_t count); /* aborts without memory */
 

@@ -2,6 +2,7 @@
  * Alternating Images", HPG 2020. A colour difference of images seen through the eye's contrast sensitivity,
  * made larger where edges and points differ. */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,16 +125,12 @@ typedef struct seen {
 enum { PLANES = 5 };
 
 /* Planes Y, Cx, Cz. */
-static void to_opponent(const filters *f, const plx_image *image, double *const out[3]) {
-    size_t pixels = (size_t)image->height * (size_t)image->width;
+static void to_opponent(const filters *f, const plx_levels *image, double *const out[3]) {
+    size_t pixels = (size_t)image->H * (size_t)image->W;
     double *restrict u = out[0], *restrict v = out[1], *restrict w = out[2], R[9];
     memcpy(R, f->to_relative, sizeof R);
-    for (size_t i = 0; i < pixels; i++) {
-        const float *rgb = image->data + 3 * i;
-        u[i] = f->linear[plx_level(rgb[0])];
-        v[i] = f->linear[plx_level(rgb[1])];
-        w[i] = f->linear[plx_level(rgb[2])];
-    }
+    for (size_t c = 0; c < 3; c++)
+        for (size_t i = 0; i < pixels; i++) out[c][i] = f->linear[(int)image->planes[c * pixels + i]];
     for (size_t i = 0; i < pixels; i++) {
         double r = u[i], g = v[i], b = w[i];
         double x = R[0] * r + R[1] * g + R[2] * b;
@@ -175,8 +172,8 @@ static void find_features(const plx_filter *derivative, const plx_filter *smooth
     for (size_t i = 0; i < pixels; i++) out[i] = sqrt(out[i] * out[i] + scratch[i] * scratch[i]) / 116;
 }
 
-static seen look(const filters *f, const plx_image *image) {
-    int H = image->height, W = image->width;
+static seen look(const filters *f, const plx_levels *image) {
+    int H = image->H, W = image->W;
     size_t pixels = (size_t)H * (size_t)W;
     double *memory = plx_plane_alloc((PLANES + 1) * pixels), *scratch = memory + PLANES * pixels;
     seen s = {.lab = {memory, memory + pixels, memory + 2 * pixels},
@@ -248,34 +245,57 @@ static void difference(const filters *f, const seen *a, const seen *b, size_t pi
     }
 }
 
+static filters all_filters;
+
+static void make_all_filters(void) {
+    all_filters = make_filters();
+}
+
 /* (H,W); free it. */
-static double *difference_map(const plx_image *reference, const plx_image *test) {
-    int H = reference->height, W = reference->width;
-    PLX_CHECK(H == test->height && W == test->width && reference->channels == 3 && test->channels == 3,
-              "flip: images of %dx%dx%d and %dx%dx%d", W, H, reference->channels, test->width, test->height,
-              test->channels);
-    const filters f = make_filters();
-    seen a = look(&f, reference), b = look(&f, test);
-    double *map = plx_plane_alloc((size_t)H * (size_t)W);
-    difference(&f, &a, &b, (size_t)H * (size_t)W, map);
+static double *difference_map(const plx_levels *reference, const plx_levels *test) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    size_t pixels = (size_t)reference->H * (size_t)reference->W;
+    pthread_once(&once, make_all_filters);
+    seen a = look(&all_filters, reference), b = look(&all_filters, test);
+    double *map = plx_plane_alloc(pixels);
+    difference(&all_filters, &a, &b, pixels, map);
     free(a.memory);
     free(b.memory);
     return map;
 }
 
-double plx_flip(const plx_image *reference, const plx_image *test) {
-    size_t pixels = (size_t)reference->height * (size_t)reference->width;
+double plx_levels_flip(const plx_levels *reference, const plx_levels *test) {
+    size_t pixels = (size_t)reference->H * (size_t)reference->W;
     double *map = difference_map(reference, test), sum = 0;
     for (size_t i = 0; i < pixels; i++) sum += map[i];
     free(map);
     return sum / (double)pixels;
 }
 
+static void check(const plx_image *a, const plx_image *b) {
+    PLX_CHECK(a->height == b->height && a->width == b->width && a->channels == 3 && b->channels == 3,
+              "flip: images of %dx%dx%d and %dx%dx%d", a->width, a->height, a->channels, b->width, b->height,
+              b->channels);
+}
+
+double plx_flip(const plx_image *reference, const plx_image *test) {
+    check(reference, test);
+    plx_levels a = plx_levels_of(reference), b = plx_levels_of(test);
+    double flip = plx_levels_flip(&a, &b);
+    free(a.planes);
+    free(b.planes);
+    return flip;
+}
+
 int plx_flip_map(plx_image *out, const plx_image *reference, const plx_image *test) {
+    check(reference, test);
     int status = plx_image_create(out, reference->height, reference->width, 1);
     if (status) return status;
-    double *map = difference_map(reference, test);
+    plx_levels a = plx_levels_of(reference), b = plx_levels_of(test);
+    double *map = difference_map(&a, &b);
     for (size_t i = 0; i < (size_t)out->height * (size_t)out->width; i++) out->data[i] = (float)map[i];
+    free(a.planes);
+    free(b.planes);
     free(map);
     return PLX_OK;
 }

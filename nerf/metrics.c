@@ -15,15 +15,23 @@ static void check_colours(const char *metric, const plx_image *a, const plx_imag
               a->channels, b->channels);
 }
 
-double plx_psnr(const plx_image *a, const plx_image *b) {
-    check_colours("psnr", a, b);
-    size_t count = (size_t)a->height * (size_t)a->width * 3;
-    double sum = 0;
+double plx_levels_psnr(const plx_levels *a, const plx_levels *b) {
+    size_t count = (size_t)a->H * (size_t)a->W * 3;
+    double sum = 0; /* of whole numbers: exact */
     for (size_t i = 0; i < count; i++) {
-        double d = plx_level(a->data[i]) - plx_level(b->data[i]);
+        double d = a->planes[i] - b->planes[i];
         sum += d * d;
     }
     return sum > 0 ? 10 * log10(255. * 255 * (double)count / sum) : INFINITY;
+}
+
+double plx_psnr(const plx_image *a, const plx_image *b) {
+    check_colours("psnr", a, b);
+    plx_levels p = plx_levels_of(a), q = plx_levels_of(b);
+    double psnr = plx_levels_psnr(&p, &q);
+    free(p.planes);
+    free(q.planes);
+    return psnr;
 }
 
 static bool is_inside(const plx_image *mask, int row, int column) {
@@ -70,19 +78,42 @@ static double gradient_energy(const double *planes, size_t pixels, size_t at, si
     return sum;
 }
 
+double plx_levels_sharpness(const plx_levels *image, const plx_levels *truth, const plx_image *mask) {
+    size_t width = (size_t)truth->W, pixels = (size_t)truth->H * width;
+    double ours = 0, theirs = 0;
+    for (int i = 0; i + 1 < truth->H; i++)
+        for (int j = 0; j + 1 < truth->W; j++) {
+            if (!is_inside(mask, i, j) || !is_inside(mask, i, j + 1) || !is_inside(mask, i + 1, j)) continue;
+            size_t at = (size_t)i * width + (size_t)j;
+            ours += gradient_energy(image->planes, pixels, at, width);
+            theirs += gradient_energy(truth->planes, pixels, at, width);
+        }
+    return theirs > 0 ? ours / theirs : NAN;
+}
+
 double plx_sharpness_ratio(const plx_image *image, const plx_image *truth, const plx_image *mask) {
     check_colours("sharpness", image, truth);
     check_pair("sharpness", truth, mask);
-    size_t width = (size_t)truth->width, pixels = (size_t)truth->height * width;
-    double ours = 0, theirs = 0, *a = plx_level_planes(image), *b = plx_level_planes(truth);
-    for (int i = 0; i + 1 < truth->height; i++)
-        for (int j = 0; j + 1 < truth->width; j++) {
-            if (!is_inside(mask, i, j) || !is_inside(mask, i, j + 1) || !is_inside(mask, i + 1, j)) continue;
-            size_t at = (size_t)i * width + (size_t)j;
-            ours += gradient_energy(a, pixels, at, width);
-            theirs += gradient_energy(b, pixels, at, width);
-        }
-    free(a);
-    free(b);
-    return theirs > 0 ? ours / theirs : NAN;
+    plx_levels p = plx_levels_of(image), q = plx_levels_of(truth);
+    double ratio = plx_levels_sharpness(&p, &q, mask);
+    free(p.planes);
+    free(q.planes);
+    return ratio;
+}
+
+plx_image_scores plx_image_compare(const plx_image *image, const plx_image *truth, const plx_image *mask) {
+    check_colours("metrics", image, truth);
+    check_pair("metrics", truth, mask);
+    int side = truth->height < truth->width ? truth->height : truth->width;
+    plx_levels a = plx_levels_of(truth), b = plx_levels_of(image);
+    plx_image_scores out = {.psnr = plx_levels_psnr(&a, &b),
+                            .flip = plx_levels_flip(&a, &b),
+                            .sharpness = plx_levels_sharpness(&b, &a, mask),
+                            .ssim = side >= PLX_SSIM_SIDE ? plx_levels_ssim(&a, &b) : NAN,
+                            .ssim_gaussian = NAN,
+                            .ms_ssim = NAN};
+    if (side >= PLX_SSIM_GAUSSIAN_SIDE) plx_levels_gaussian(&out.ssim_gaussian, &out.ms_ssim, &a, &b);
+    free(a.planes);
+    free(b.planes);
+    return out;
 }

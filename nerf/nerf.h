@@ -174,6 +174,7 @@ int plx_field_mesh(plx_triangles *out, plx_field *field, const plx_surface_mesh_
 double plx_psnr(const plx_image *a, const plx_image *b); /* dB; INFINITY for equal images */
 /* skimage's default: 7x7 uniform window, sample covariance, K1 .01, K2 .03, per channel, borders cropped; at
  * least 7x7 pixels. */
+#define PLX_SSIM_SIDE 7
 double plx_ssim(const plx_image *a, const plx_image *b);
 /* skimage's gaussian_weights=True, sigma=1.5, use_sample_covariance=False: 11x11 pixels, so at least as many. */
 #define PLX_SSIM_GAUSSIAN_SIDE 11
@@ -184,8 +185,6 @@ double plx_ssim_gaussian(const plx_image *a, const plx_image *b);
 #define PLX_MS_SSIM_SCALES 5
 int plx_ms_ssim_scales(int height, int width);
 double plx_ms_ssim(const plx_image *a, const plx_image *b);
-/* plx_ssim_gaussian and plx_ms_ssim, whose first scale it is, in one go. */
-void plx_gaussian_ssims(double *single, double *several, const plx_image *a, const plx_image *b);
 /* FLIP (Andersson et al., HPG 2020) at 67.02 pixels a degree, mean over the image: 0 (equal) to 1. */
 double plx_flip(const plx_image *reference, const plx_image *test);
 int plx_flip_map(plx_image *out, const plx_image *reference,
@@ -203,6 +202,12 @@ plx_depth_error plx_depth_compare(const plx_image *depth, const plx_image *truth
  * with their right and lower neighbours, inside `mask` (last channel above 0.5): 1 = as sharp as the truth,
  * below = blurred. NAN where the truth is flat. */
 double plx_sharpness_ratio(const plx_image *image, const plx_image *truth, const plx_image *mask);
+
+/* All of those of colours at once, in less time; NAN where an image is too small for a window. */
+typedef struct plx_image_scores {
+    double psnr, ssim, flip, sharpness, ssim_gaussian, ms_ssim;
+} plx_image_scores;
+plx_image_scores plx_image_compare(const plx_image *image, const plx_image *truth, const plx_image *mask);
 
 /* Sliced Wasserstein distance of patches (Karras et al., "Progressive growing of GANs", ICLR 2018), times 1000, for each
  * level of a Laplacian pyramid: 7x7 patches, 128 an image (fewer beyond 1024 images), each set's channels brought to mean 0

@@ -55,7 +55,7 @@ static similarity compare(const plane_pair *p, const ssim_window *window) {
 }
 
 static ssim_window uniform_window(void) {
-    enum { SIDE = 7, N = SIDE * SIDE };
+    enum { SIDE = PLX_SSIM_SIDE, N = SIDE * SIDE };
     ssim_window w = {.filter = {.radius = SIDE / 2}, .bias = (double)N / (N - 1)};
     for (int i = 0; i < SIDE; i++) w.filter.weight[i] = 1. / SIDE;
     return w;
@@ -73,16 +73,23 @@ static void check(const char *metric, const plx_image *a, const plx_image *b, in
               metric, a->width, a->height, side, side);
 }
 
-double plx_ssim(const plx_image *a, const plx_image *b) {
-    check("ssim", a, b, 7);
-    ssim_window window = uniform_window();
-    double *p = plx_level_planes(a), *q = plx_level_planes(b), sum = 0;
-    size_t pixels = (size_t)a->height * (size_t)a->width;
+double plx_levels_ssim(const plx_levels *a, const plx_levels *b) {
+    const ssim_window window = uniform_window();
+    size_t pixels = (size_t)a->H * (size_t)a->W;
+    double sum = 0;
     for (size_t c = 0; c < 3; c++)
-        sum += compare(&(plane_pair){a->height, a->width, p + c * pixels, q + c * pixels}, &window).whole;
-    free(p);
-    free(q);
+        sum +=
+            compare(&(plane_pair){a->H, a->W, a->planes + c * pixels, b->planes + c * pixels}, &window).whole;
     return sum / 3;
+}
+
+double plx_ssim(const plx_image *a, const plx_image *b) {
+    check("ssim", a, b, PLX_SSIM_SIDE);
+    plx_levels p = plx_levels_of(a), q = plx_levels_of(b);
+    double ssim = plx_levels_ssim(&p, &q);
+    free(p.planes);
+    free(q.planes);
+    return ssim;
 }
 
 /* ---- several scales ----------------------------------------------------------------------------------------------- */
@@ -129,34 +136,37 @@ static channel_scores one_channel(plane_pair p, const ssim_window *window, int s
     return out;
 }
 
-static channel_scores gaussian_scores(const plx_image *a, const plx_image *b, int scales) {
-    ssim_window window = gaussian_window();
+static channel_scores gaussian_scores(plx_levels *a, plx_levels *b, int scales) {
+    const ssim_window window = gaussian_window();
     channel_scores sum = {0};
-    double *p = plx_level_planes(a), *q = plx_level_planes(b);
-    size_t pixels = (size_t)a->height * (size_t)a->width;
+    size_t pixels = (size_t)a->H * (size_t)a->W;
     for (size_t c = 0; c < 3; c++) {
-        channel_scores one =
-            one_channel((plane_pair){a->height, a->width, p + c * pixels, q + c * pixels}, &window, scales);
+        channel_scores one = one_channel(
+            (plane_pair){a->H, a->W, a->planes + c * pixels, b->planes + c * pixels}, &window, scales);
         sum.single += one.single, sum.several += one.several;
     }
-    free(p);
-    free(q);
     return (channel_scores){sum.single / 3, sum.several / 3};
+}
+
+void plx_levels_gaussian(double *single, double *several, plx_levels *a, plx_levels *b) {
+    channel_scores found = gaussian_scores(a, b, plx_ms_ssim_scales(a->H, a->W));
+    *single = found.single, *several = found.several;
+}
+
+static channel_scores scores_of(const plx_image *a, const plx_image *b, int scales) {
+    plx_levels p = plx_levels_of(a), q = plx_levels_of(b);
+    channel_scores found = gaussian_scores(&p, &q, scales);
+    free(p.planes);
+    free(q.planes);
+    return found;
 }
 
 double plx_ssim_gaussian(const plx_image *a, const plx_image *b) {
     check("ssim", a, b, PLX_SSIM_GAUSSIAN_SIDE);
-    return gaussian_scores(a, b, 1).single;
-}
-
-void plx_gaussian_ssims(double *single, double *several, const plx_image *a, const plx_image *b) {
-    check("ms-ssim", a, b, PLX_SSIM_GAUSSIAN_SIDE);
-    channel_scores found = gaussian_scores(a, b, plx_ms_ssim_scales(a->height, a->width));
-    *single = found.single, *several = found.several;
+    return scores_of(a, b, 1).single;
 }
 
 double plx_ms_ssim(const plx_image *a, const plx_image *b) {
-    double single, several;
-    plx_gaussian_ssims(&single, &several, a, b);
-    return several;
+    check("ms-ssim", a, b, PLX_SSIM_GAUSSIAN_SIDE);
+    return scores_of(a, b, plx_ms_ssim_scales(a->height, a->width)).several;
 }

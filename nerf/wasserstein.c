@@ -22,11 +22,7 @@ enum { FOR_PLACES = 1, FOR_DIRECTIONS };
 
 /* ---- the pyramid ---------------------------------------------------------------------------------------------------- */
 
-/* Planes (3,H,W). */
-typedef struct level {
-    int H, W;
-    double *planes;
-} level;
+typedef plx_levels level; /* of the pyramid; signed, below the finest */
 
 static int mirrored(int i, int count) {
     if (count == 1) return 0;
@@ -226,7 +222,7 @@ static double sliced_distance(const descriptors *a, const descriptors *b, plx_rn
 static void describe(const plx_image *images, int count, int levels, plx_rng rng, descriptors *d) {
 #pragma omp parallel for schedule(static)
     for (int n = 0; n < count; n++) {
-        level l = {images[n].height, images[n].width, plx_level_planes(&images[n])};
+        level l = plx_levels_of(&images[n]);
         for (int k = 0; k < levels; k++) {
             level next = {0};
             if (k + 1 < levels) next = split(&l);

@@ -10,7 +10,7 @@
 #include "nerf/workload_kernels.h"
 #include "tools/bench_report.h"
 #include "tools/bench_stages.h"
-#include "tools/plot.h"
+#include "tools/bench_power.h"
 
 #include <malloc.h>
 #include <stdatomic.h>
@@ -402,18 +402,18 @@ TEST(bench, stages_are_what_their_names_say) {
 /* ---- scaling ------------------------------------------------------------------------------------------------------ */
 
 TEST(bench, fits_power_laws) {
-    plx_plot p = {.count = 4, .x = {1, 2, 4, 8}};
+    plx_power p = {.count = 4, .x = {1, 2, 4, 8}};
     for (int i = 0; i < 4; i++) p.y[i] = 3e-3 * pow(p.x[i], 1.5);
-    plx_plot_fit(&p);
+    plx_power_fit(&p);
     /* Sums of four logarithms in double. */
     EXPECT(fabs(p.exponent - 1.5) < 1e-12 && fabs(p.factor - 3e-3) < 1e-14, "%g x^%g", p.factor, p.exponent);
-    EXPECT(fabs(plx_plot_last_exponent(&p) - 1.5) < 1e-12, "%g", plx_plot_last_exponent(&p));
+    EXPECT(fabs(plx_power_last_exponent(&p) - 1.5) < 1e-12, "%g", plx_power_last_exponent(&p));
     /* log2 y = 0, 0, 3 at log2 x = 0, 1, 2: slope 3/2, mean 1 at 1; the last step has 3. */
-    plx_plot q = {.count = 3, .x = {1, 2, 4}, .y = {1, 1, 8}};
-    plx_plot_fit(&q);
+    plx_power q = {.count = 3, .x = {1, 2, 4}, .y = {1, 1, 8}};
+    plx_power_fit(&q);
     EXPECT(fabs(q.exponent - 1.5) < 1e-12 && fabs(q.factor - pow(2, -0.5)) < 1e-12, "%g x^%g", q.factor,
            q.exponent);
-    EXPECT(fabs(plx_plot_last_exponent(&q) - 3) < 1e-12, "%g", plx_plot_last_exponent(&q));
+    EXPECT(fabs(plx_power_last_exponent(&q) - 3) < 1e-12, "%g", plx_power_last_exponent(&q));
 }
 
 static int occurrences(const char *text, const char *of) {

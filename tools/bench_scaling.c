@@ -4,7 +4,7 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "tools/plot.h"
+#include "tools/bench_power.h"
 
 /* ---- the series --------------------------------------------------------------------------------------------- */
 
@@ -72,7 +72,7 @@ typedef struct series {
     const char *stage;
     enum variable variable;
     int (*open)(plx_workload *out, plx_bench_object *object, int at);
-    int at[PLX_PLOT_POINTS]; /* PIXELS: sides of the image; THREADS: 1, 2, 4, ... as many as there are */
+    int at[PLX_POWER_POINTS]; /* PIXELS: sides of the image; THREADS: 1, 2, 4, ... as many as there are */
 } series;
 
 static const series list[] = {{"view", PIXELS, open_view_size, {64, 96, 128, 192, 256}},
@@ -99,13 +99,13 @@ void plx_scaling_name(int index, char name[96]) {
 }
 
 /* Fills `at`; returns how many. */
-static int points_of(const series *s, int at[PLX_PLOT_POINTS]) {
+static int points_of(const series *s, int at[PLX_POWER_POINTS]) {
     int count = 0, all = omp_get_max_threads();
     if (s->variable != THREADS) {
-        for (; count < PLX_PLOT_POINTS && s->at[count]; count++) at[count] = s->at[count];
+        for (; count < PLX_POWER_POINTS && s->at[count]; count++) at[count] = s->at[count];
         return count;
     }
-    for (int t = 1; t < all && count < PLX_PLOT_POINTS - 1; t *= 2) at[count++] = t;
+    for (int t = 1; t < all && count < PLX_POWER_POINTS - 1; t *= 2) at[count++] = t;
     at[count++] = all;
     return count;
 }
@@ -119,7 +119,7 @@ static json_t *point_json(double x, const plx_timing *t, const char *name) {
                      plx_timing_quantile(t, 0.5), "minimum_s", t->seconds[0], "runs_s", seconds);
 }
 
-static int measure_point(plx_plot *plot, json_t *points, const series *s, int at, plx_timing_plan plan,
+static int measure_point(plx_power *power, json_t *points, const series *s, int at, plx_timing_plan plan,
                          plx_bench_object *object) {
     plx_workload work = {0};
     plx_timing timing;
@@ -129,8 +129,8 @@ static int measure_point(plx_plot *plot, json_t *points, const series *s, int at
     if (!status) status = plx_timing_measure(&timing, &work, plan);
     plx_progress_end();
     if (!status) {
-        plot->x[plot->count] = x;
-        plot->y[plot->count++] = plx_timing_quantile(&timing, 0.5);
+        power->x[power->count] = x;
+        power->y[power->count++] = plx_timing_quantile(&timing, 0.5);
         json_array_append_new(points, point_json(x, &timing, work.name));
         printf("  %-44s %8.0f %-8s %12.4f ms\n", work.name, x, variable_names[s->variable],
                1e3 * plx_timing_quantile(&timing, 0.5));
@@ -142,41 +142,41 @@ static int measure_point(plx_plot *plot, json_t *points, const series *s, int at
 }
 
 /* Prints the points and the exponents; appends the series to `out`. */
-static int measure_series(plx_plot *plot, json_t *out, const series *s, plx_timing_plan plan,
+static int measure_series(plx_power *power, json_t *out, const series *s, plx_timing_plan plan,
                           plx_bench_object *object) {
-    int at[PLX_PLOT_POINTS], count = points_of(s, at), status = PLX_OK;
+    int at[PLX_POWER_POINTS], count = points_of(s, at), status = PLX_OK;
     json_t *points = json_array();
-    for (int i = 0; i < count && !status; i++) status = measure_point(plot, points, s, at[i], plan, object);
-    if (status || plot->count < 2) {
+    for (int i = 0; i < count && !status; i++) status = measure_point(power, points, s, at[i], plan, object);
+    if (status || power->count < 2) {
         json_decref(points);
         return status;
     }
-    plx_plot_fit(plot);
-    double last = plx_plot_last_exponent(plot);
+    plx_power_fit(power);
+    double last = plx_power_last_exponent(power);
     json_array_append_new(out, json_pack("{s:s, s:s, s:f, s:f, s:f, s:o}", "stage", s->stage, "variable",
-                                         variable_names[s->variable], "exponent", plot->exponent,
-                                         "last_exponent", last, "factor_s", plot->factor, "points", points));
-    printf("%s: exponent %.2f, between the last two %.2f\n", plot->title, plot->exponent, last);
+                                         variable_names[s->variable], "exponent", power->exponent,
+                                         "last_exponent", last, "factor_s", power->factor, "points", points));
+    printf("%s: exponent %.2f, between the last two %.2f\n", power->title, power->exponent, last);
     return PLX_OK;
 }
 
 int plx_scaling_run(json_t **out, const bool *wanted, plx_timing_plan plan, plx_bench_object *object,
                     const char *svg) {
     static char titles[SERIES][96];
-    plx_plot plots[SERIES];
+    plx_power powers[SERIES];
     int used = 0, status = PLX_OK;
     *out = json_array();
     for (int i = 0; i < SERIES && !status; i++) {
         if (!wanted[i]) continue;
         plx_scaling_name(i, titles[i]);
-        plots[used] = (plx_plot){.title = titles[i],
-                                 .x_label = variable_names[list[i].variable],
-                                 .reference = list[i].variable == THREADS    ? -1
-                                              : list[i].variable == CHANNELS ? 2
-                                                                             : 1};
-        status = measure_series(&plots[used], *out, &list[i], plan, object);
-        if (plots[used].count >= 2) used++; /* one thread alone is no series */
+        powers[used] = (plx_power){.title = titles[i],
+                                   .x_label = variable_names[list[i].variable],
+                                   .reference = list[i].variable == THREADS    ? -1
+                                                : list[i].variable == CHANNELS ? 2
+                                                                               : 1};
+        status = measure_series(&powers[used], *out, &list[i], plan, object);
+        if (powers[used].count >= 2) used++; /* one thread alone is no series */
     }
-    if (!status && svg && used) status = plx_plots_save(svg, used, plots);
+    if (!status && svg && used) status = plx_powers_save(svg, used, powers);
     return status;
 }

@@ -1,6 +1,8 @@
 /* parallax consistency: are generated views with poses views of one object? */
 #include "tools/consistency_report.h"
+#include "tools/field_depth.h"
 #include "tools/parallax.h"
+#include "tools/path_options.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -99,7 +101,7 @@ static int geometry_open(geometry *g, const consistency_values *v) {
         g->kind = SCENE;
         return plx_field_load(&g->field, v->geometry, false);
     }
-    if (ends_in(v->geometry, ".json") || (!stat(v->geometry, &info) && S_ISDIR(info.st_mode))) {
+    if (plx_path_is_file(v->geometry) || (!stat(v->geometry, &info) && S_ISDIR(info.st_mode))) {
         g->kind = DATASET;
         return plx_dataset_open(&g->dataset, v->geometry);
     }
@@ -108,21 +110,6 @@ static int geometry_open(geometry *g, const consistency_values *v) {
     o.up = v->up ? 'z' : 'y';
     int status = plx_mesh_load(&mesh, v->geometry, &o);
     return status ? status : plx_scene_create(&g->mesh, mesh);
-}
-
-static int depth_from_field(plx_views *views, plx_field *field) {
-    plx_render_options o = plx_render_options_default();
-    o.depth = true;
-    int status = PLX_OK;
-    for (int i = 0; i < views->count && !status; i++) {
-        plx_view drawn = {.camera = views->views[i].camera};
-        status = plx_field_render(field, &drawn, &o);
-        plx_image_free(&drawn.colour);
-        plx_image_free(&views->views[i].depth);
-        views->views[i].depth = drawn.depth;
-        if (!status && plx_stop_requested()) status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
-    }
-    return status;
 }
 
 static int depth_from_mesh(plx_views *views, const plx_scene *mesh) {
@@ -227,8 +214,8 @@ static int find_depth(const job *j, plx_views *views, plx_field *fitted) {
     const geometry *g = &j->geometry;
     if (g->kind == MESH) return depth_from_mesh(views, g->mesh);
     if (g->kind == DATASET) return depth_from_dataset(views, g->dataset, j->values->geometry);
-    if (g->kind == SCENE) return depth_from_field(views, g->field);
-    return fitted ? depth_from_field(views, fitted) : PLX_OK;
+    if (g->kind == SCENE) return plx_field_depth(views, g->field);
+    return fitted ? plx_field_depth(views, fitted) : PLX_OK;
 }
 
 static int score_object(job *j, plx_consistency_record *record, plx_views *views) {

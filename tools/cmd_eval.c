@@ -12,85 +12,18 @@
 #include "tools/evaluation_entrants.h"
 #include "tools/evaluation_html.h"
 #include "tools/evaluation_journal.h"
-#include "tools/evaluation_protocol.h"
 #include "tools/evaluation_report.h"
 #include "tools/evaluation_sheet.h"
 #include "tools/evaluation_sweep.h"
+#include "tools/evaluation_values.h"
 #include "tools/evaluation_workers.h"
 
-typedef struct eval_values {
-    const char *model, *catalogue, *data, *licence, *sources, *only, *path, *json, *sheet, *csv, *plot,
-        *report;
-    plx_list compare, set, sweep;
-    int protocol, split, objects, input, elevation, path_views, field_steps, rows, samples;
-    unsigned methods, consistency;
-    int64_t seed;
-} eval_values;
-
-#define AT(member) offsetof(eval_values, member)
-
-enum { OBJECTS, SRN, ZERO123, PICTURES }; /* protocols */
-enum { INPUT_EXACT, INPUT_AUTO };
-enum { ELEVATION_KNOWN, ELEVATION_UNKNOWN };
 enum { SHEET_TARGETS = PLX_EVAL_SHEET_TARGETS, PATH_SIZE = 4096 };
-
-static const plx_option options[] = {
-    {PLX_OPTION_CHOICE, "protocol", 0, AT(protocol), "objects", .word = "objects|srn|zero123|pictures",
-     .help =
-         "the default set's objects; a posed data set with source view 64 (srn) or 0 (zero123); pictures"},
-    {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR",
-     .help = "where make data put the objects; the data set; the folder of pictures"},
-    {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE",
-     .help = "weights (default: the shipped model)"},
-    {PLX_OPTION_SET, "methods", 0, AT(methods), "copy,extruded,feedforward", .word = PLX_EVAL_METHOD_WORDS,
-     .help = "what is measured; paper and blend are the two refinements and take minutes an object"},
-    {PLX_OPTION_LIST, "compare", 0, AT(compare), NULL, .word = "NAME=FILE",
-     .help = "also the feed-forward field of another model, called NAME; may be given several times"},
-    {PLX_OPTION_LIST, "set", 0, AT(set), NULL, .word = "NAME=VALUE",
-     .help = "a number of paper, blend or views, such as gamma=0.25; likewise"},
-    {PLX_OPTION_LIST, "sweep", 0, AT(sweep), NULL, .word = "NAME=V,...",
-     .help =
-         "those methods at each of these values, such as steps=5,10,25,50; likewise, one number at a time"},
-    {PLX_OPTION_TEXT, "plot", 0, AT(plot), NULL, .word = "FILE.svg", .help = "of the sweeps"},
-    {PLX_OPTION_CHOICE, "split", 0, AT(split), "test", .word = "test|validation", .help = "which objects"},
-    {PLX_OPTION_INT, "objects", 0, AT(objects), "0", 0, 1e6,
-     .help = "so many, evenly over those there are; 0 = all"},
-    {PLX_OPTION_TEXT, "licence", 0, AT(licence), NULL, .word = "WORD",
-     .help = "only objects whose licence begins so, such as CC0"},
-    {PLX_OPTION_CHOICE, "input", 0, AT(input), "exact", .word = "exact|auto",
-     .help = "the input as the protocol frames it, or as reconstruct --crop auto does"},
-    {PLX_OPTION_CHOICE, "elevation", 0, AT(elevation), "known", .word = "known|unknown",
-     .help = "whether the model is told the input's elevation"},
-    {PLX_OPTION_INT, "samples", 0, AT(samples), "96", 1, 4096, .help = "across the scene, a ray"},
-    {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of the refinement"},
-    {PLX_OPTION_TEXT, "catalogue", 0, AT(catalogue), "datasets/objects.tsv", .word = "FILE",
-     .help = "which objects there are"},
-    {PLX_OPTION_TEXT, "sources", 0, AT(sources), NULL, .word = "VIEW,...",
-     .help = "srn, zero123: views that are no targets, such as 64,104; the first is the input"},
-    {PLX_OPTION_TEXT, "only", 0, AT(only), NULL, .word = "VIEW,...",
-     .help = "srn, zero123: only these are targets; quick: SRN's list of eleven"},
-    {PLX_OPTION_SET, "consistency", 0, AT(consistency), NULL, .word = PLX_SCORE_WORDS,
-     .help = "3D consistency of each method's views, and of the true ones"},
-    {PLX_OPTION_TEXT, "path", 0, AT(path), NULL, .word = "orbit|turntable|spiral|FILE.json",
-     .help = "where those views stand (default: orbit; the targets of srn and zero123)"},
-    {PLX_OPTION_INT, "path-views", 0, AT(path_views), "24", 2, 1000, .help = "along a built-in path"},
-    {PLX_OPTION_INT, "field-steps", 0, AT(field_steps), "400", 1, 1000000,
-     .help = "of the fit of the consistency's field, part of the score"},
-    {PLX_OPTION_TEXT, "json", 0, AT(json), NULL, .word = "FILE",
-     .help =
-         "results in the shape of ns-eval's, one for each method; FILE.partial while it runs, to go on from"},
-    {PLX_OPTION_TEXT, "csv", 0, AT(csv), NULL, .word = "FILE", .help = "one line for each view"},
-    {PLX_OPTION_TEXT, "report", 0, AT(report), NULL, .word = "FILE.html",
-     .help = "one page with all tables, plots, and pictures and turntables of three objects"},
-    {PLX_OPTION_TEXT, "sheet", 0, AT(sheet), NULL, .word = "FILE.png",
-     .help = "rows: objects; columns: input, then truth and each method for three views"},
-    {PLX_OPTION_INT, "rows", 0, AT(rows), "12", 1, 1000, .help = "objects on the sheet"},
-    {.type = PLX_OPTION_END}};
 
 /* ---- the state ------------------------------------------------------------------------------------------------------ */
 
 typedef struct evaluation {
-    const eval_values *values;
+    const plx_eval_values *values;
     plx_eval_protocol protocol;
     plx_path path; /* of the views that are scored; empty: the targets, or none */
     plx_eval_means means;
@@ -138,70 +71,13 @@ static int load_compared(evaluation *e) {
     return status;
 }
 
-static int make_path(evaluation *e, int size) {
-    const eval_values *v = e->values;
-    plx_path_options o = plx_path_options_default();
-    size_t length = v->path ? strlen(v->path) : 0;
-    if (length > 5 && !strcmp(v->path + length - 5, ".json"))
-        return plx_path_load(&e->path, v->path, 0, size, size);
-    if (v->path) o.kind = v->path;
-    o.frames = v->path_views;
-    o.width = o.height = size;
-    return plx_path_make(&e->path, &o);
-}
-
-static int open_posed(evaluation *e) {
-    const eval_values *v = e->values;
-    plx_eval_posed_options o = {.data = v->data,
-                                .sources = v->sources           ? v->sources
-                                           : v->protocol == SRN ? "64"
-                                                                : "0",
-                                .only = v->only,
-                                .objects = v->objects,
-                                .size = e->size,
-                                .crop = v->input == INPUT_AUTO,
-                                .path = e->path.count ? &e->path : NULL};
-    return plx_eval_posed_open(&e->protocol, &o);
-}
-
-static int open_objects(evaluation *e) {
-    const eval_values *v = e->values;
-    plx_eval_objects_options o = {.catalogue = v->catalogue,
-                                  .data = v->data,
-                                  .split = v->split ? PLX_VALIDATION : PLX_TEST,
-                                  .licence = v->licence,
-                                  .objects = v->objects,
-                                  .size = e->size,
-                                  .crop = v->input == INPUT_AUTO,
-                                  .path = e->path.count ? &e->path : NULL};
-    return plx_eval_objects_open(&e->protocol, &o);
-}
-
-static int open_pictures(evaluation *e) {
-    const eval_values *v = e->values;
-    plx_eval_pictures_options o = {.data = v->data,
-                                   .model = e->means.model,
-                                   .objects = v->objects,
-                                   .size = e->size,
-                                   .path = e->path.count ? &e->path : NULL};
-    return plx_eval_pictures_open(&e->protocol, &o);
-}
-
-static int open_protocol(evaluation *e) {
-    int size = e->values->protocol == PICTURES ? PLX_EVAL_PICTURES_SIZE : e->size, status = PLX_OK;
-    bool posed = e->values->protocol == SRN || e->values->protocol == ZERO123;
-    if (e->values->consistency && (!posed || e->values->path)) status = make_path(e, size);
-    if (status) return status;
-    return posed ? open_posed(e) : e->values->protocol == PICTURES ? open_pictures(e) : open_objects(e);
-}
-
 /* With consistency the truth joins, where it has those views. */
 static int choose_methods(evaluation *e) {
     unsigned methods = e->values->methods;
     if (e->values->consistency && e->protocol.true_path) methods |= 1u << PLX_EVAL_TRUTH;
     if (methods & 1u << PLX_EVAL_TRUTH && e->path.count && !e->protocol.true_path)
         return plx_fail(PLX_ERROR_USAGE, "--methods truth: there are no true pictures along the path");
-    if (methods & 1u << PLX_EVAL_NEAREST && e->values->protocol != OBJECTS)
+    if (methods & 1u << PLX_EVAL_NEAREST && e->values->protocol != PLX_EVAL_OBJECTS)
         return plx_fail(PLX_ERROR_USAGE, "--methods nearest: only with --protocol objects");
     plx_eval_entrants_options o = {.methods = methods,
                                    .means = e->means,
@@ -233,14 +109,14 @@ static json_t *file_of(const char *path) {
 
 /* All that a measurement depends on, its object and method aside. */
 static json_t *settings_of(const evaluation *e) {
-    const eval_values *v = e->values;
+    const plx_eval_values *v = e->values;
     json_t *metrics = json_array();
     for (int m = 0; m < PLX_EVAL_METRICS; m++)
         json_array_append_new(metrics, json_string(plx_eval_kinds[m].name));
     json_t *settings = json_pack(
         "{s:s, s:o, s:o, s:b, s:i, s:I, s:i, s:i, s:o, s:i, s:i}", "version", PLX_VERSION, "metrics", metrics,
-        "model", file_of(e->model_path), "elevation", v->elevation == ELEVATION_KNOWN, "samples", v->samples,
-        "seed", (json_int_t)v->seed, "size", e->size, "consistency", (int)v->consistency, "path",
+        "model", file_of(e->model_path), "elevation", v->elevation == PLX_EVAL_ELEVATION_KNOWN, "samples",
+        v->samples, "seed", (json_int_t)v->seed, "size", e->size, "consistency", (int)v->consistency, "path",
         file_of(v->path ? v->path : ""), "path_views", e->path.count, "field_steps", v->field_steps);
     json_t *set = json_array(), *compared = json_array();
     for (int i = 0; i < v->set.count; i++) json_array_append_new(set, json_string(v->set.items[i]));
@@ -322,14 +198,15 @@ static int find_nearest(evaluation *e) {
     return status;
 }
 
-static int start(evaluation *e, const eval_values *v) {
+static int start(evaluation *e, const plx_eval_values *v) {
     e->values = v;
-    e->means = (plx_eval_means){
-        .elevation_known = v->elevation == ELEVATION_KNOWN, .samples = v->samples, .nearest = &e->nearest};
+    e->means = (plx_eval_means){.elevation_known = v->elevation == PLX_EVAL_ELEVATION_KNOWN,
+                                .samples = v->samples,
+                                .nearest = &e->nearest};
     if (v->plot && !v->sweep.count) return plx_fail(PLX_ERROR_USAGE, "--plot: of a --sweep");
     int status = load_model(e);
     if (!status) status = load_compared(e);
-    if (!status) status = open_protocol(e);
+    if (!status) status = plx_eval_protocol_open(&e->protocol, &e->path, v, e->means.model, e->size);
     if (!status) status = choose_methods(e);
     if (!status) status = make_results(e);
     if (!status) status = open_journal(e);
@@ -474,6 +351,9 @@ static json_t *json_of(const evaluation *e, const plx_eval_set *set, int m) {
     memcpy(results, e->results, (size_t)plain * sizeof *results);
     results[which] = e->results[m];
     json_t *out = plx_eval_json(set, m < plain ? plain : plain + 1, results, which, e->protocol.name, model);
+    if (entrant->method->has)
+        json_object_set_new(out, "parameters",
+                            plx_eval_parameters_json(&entrant->means.numbers, entrant->method->has));
     if (entrant->sweep < 0) return out;
     const plx_eval_sweep *sweep = &e->entrants.sweeps[entrant->sweep];
     json_object_set_new(out, "swept",
@@ -523,6 +403,7 @@ static int write_page(const evaluation *e, const plx_run *run) {
                           .set = &set,
                           .count = e->entrants.plain,
                           .results = e->results,
+                          .entrants = &e->entrants,
                           .reference = reference < 0 ? 0 : reference,
                           .examples = examples};
     omp_set_num_threads(e->threads);
@@ -569,7 +450,6 @@ static int run_eval(const plx_run *run) {
             plx_eval_share(e.pending_count, count - e.pending_count, e.threads, "eval", evaluate_object, &e);
     if (!status) status = collect(&e);
     if (!status) status = report(&e);
-    if (!status && e.values->json) status = write_json(&e, run);
     if (!status && e.values->csv) {
         plx_eval_set set = set_of(&e);
         status = plx_eval_csv(e.values->csv, &set, e.entrants.count, e.results);
@@ -580,6 +460,7 @@ static int run_eval(const plx_run *run) {
     }
     if (!status) status = write_sheet(&e);
     if (!status && e.values->report) status = write_page(&e, run);
+    if (!status && e.values->json) status = write_json(&e, run); /* last: where it is, the others are */
     finish(&e, !status);
     return status;
 }
@@ -587,6 +468,6 @@ static int run_eval(const plx_run *run) {
 const plx_command plx_cmd_eval = {.name = "eval",
                                   .arguments = "",
                                   .summary = "measure a model on the test objects",
-                                  .options = options,
-                                  .values_size = sizeof(eval_values),
+                                  .options = plx_eval_options,
+                                  .values_size = sizeof(plx_eval_values),
                                   .run = run_eval};

@@ -94,13 +94,13 @@ static int over_white(plx_image *out, const plx_image *colour) {
 /* Colours (H,W,3). */
 static void measure_colours(double *values, const plx_image *truth, const plx_image *image,
                             const plx_image *mask) {
-    int side = truth->height < truth->width ? truth->height : truth->width;
-    values[PLX_EVAL_PSNR] = plx_psnr(truth, image);
-    values[PLX_EVAL_FLIP] = plx_flip(truth, image);
-    values[PLX_EVAL_SHARPNESS] = plx_sharpness_ratio(image, truth, mask);
-    if (side >= 7) values[PLX_EVAL_SSIM] = plx_ssim(truth, image);
-    if (side < PLX_SSIM_GAUSSIAN_SIDE) return;
-    plx_gaussian_ssims(&values[PLX_EVAL_SSIM_GAUSSIAN], &values[PLX_EVAL_MS_SSIM], truth, image);
+    plx_image_scores scores = plx_image_compare(image, truth, mask);
+    values[PLX_EVAL_PSNR] = scores.psnr;
+    values[PLX_EVAL_SSIM] = scores.ssim;
+    values[PLX_EVAL_FLIP] = scores.flip;
+    values[PLX_EVAL_SHARPNESS] = scores.sharpness;
+    values[PLX_EVAL_SSIM_GAUSSIAN] = scores.ssim_gaussian;
+    values[PLX_EVAL_MS_SSIM] = scores.ms_ssim;
 }
 
 /* Where the truth is, or everywhere: (H,W,1). */

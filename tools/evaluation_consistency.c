@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tools/consistency_report.h"
+#include "tools/field_depth.h"
 #include "tools/parallax.h"
 
 enum { NEEDS_DEPTH = PLX_SCORE_REPROJECTION | PLX_SCORE_VARIANCE };
@@ -36,19 +37,6 @@ static int gather(plx_views *out, const plx_eval_case *of, const plx_view *predi
         status = plx_image_copy(&view->colour, &predicted[of->scored - 1 + k].colour);
         if (!status && !out->has_alpha) status = flatten(&view->colour);
         if (!status && depth) status = plx_image_copy(&view->depth, &truth->depth);
-    }
-    return status;
-}
-
-static int depth_of_field(plx_views *views, plx_field *field) {
-    plx_render_options o = plx_render_options_default();
-    int status = PLX_OK;
-    o.depth = true;
-    for (int k = 0; k < views->count && !status; k++) {
-        plx_view drawn = {.camera = views->views[k].camera};
-        status = plx_field_render(field, &drawn, &o);
-        plx_image_free(&drawn.colour);
-        views->views[k].depth = drawn.depth;
     }
     return status;
 }
@@ -139,7 +127,7 @@ int plx_eval_consistency(plx_eval_sample *out, unsigned scores, int field_steps,
     for (int m = PLX_EVAL_FIELD_PSNR; m <= PLX_EVAL_FIELD_FLIP && (scores & PLX_SCORE_FIELD); m++)
         out->values[m] = fields[m];
     if (!status && (scores & PLX_SCORE_TSED)) status = score_tsed(out->values, &views);
-    if (!status && fit_depth) status = depth_of_field(&views, fitted);
+    if (!status && fit_depth) status = plx_field_depth(&views, fitted);
     if (!status && (scores & NEEDS_DEPTH)) status = score_surfaces(out->values, scores, &views);
     plx_field_free(fitted);
     plx_views_free(&views);

@@ -15,53 +15,6 @@ __asm__(".section .rodata\n"
         ".previous\n");
 extern const char page_style[], page_script[];
 
-/* ---- text ----------------------------------------------------------------------------------------------------------- */
-
-void plx_html_text(FILE *out, const char *text) {
-    for (; *text; text++) switch (*text) {
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        case '\'':
-            fputs("&#39;", out);
-            break;
-        default:
-            fputc(*text, out);
-        }
-}
-
-const char *plx_html_heading(const plx_eval_page *page, int metric) {
-    static const char *const few[] = {"MS-SSIM", "MS-SSIM /1", "MS-SSIM /2", "MS-SSIM /3", "MS-SSIM /4"};
-    /* Where the table's heading continues that of the line above. */
-    static const char *const whole[PLX_EVAL_METRICS] = {
-        [PLX_EVAL_DEPTH_RELATIVE] = "depth error, relative",
-        [PLX_EVAL_DEPTH_COVERAGE] = "depth coverage",
-        [PLX_EVAL_FIELD_SSIM] = "field SSIM",
-        [PLX_EVAL_FIELD_FLIP] = "field FLIP",
-        [PLX_EVAL_TSED_MATCHED] = "TSED enough matches",
-        [PLX_EVAL_TSED_MEDIAN] = "TSED median px",
-        [PLX_EVAL_TSED_FIRST] = "TSED at 0.5 px",
-        [PLX_EVAL_TSED_FIRST + 1] = "TSED at 1 px",
-        [PLX_EVAL_TSED_FIRST + 2] = "TSED at 1.5 px",
-        [PLX_EVAL_TSED_FIRST + 3] = "TSED at 2 px",
-        [PLX_EVAL_TSED_LAST] = "TSED at 4 px",
-        [PLX_EVAL_REPROJECTION_COVERAGE] = "reprojection, shared",
-        [PLX_EVAL_VARIANCE_COVERAGE] = "variance, seen",
-    };
-    if (metric == PLX_EVAL_MS_SSIM && page->set->scales < PLX_MS_SSIM_SCALES) return few[page->set->scales];
-    const char *heading = plx_eval_kinds[metric].heading;
-    return whole[metric] ? whole[metric] : heading;
-}
-
 void plx_html_number(FILE *out, double value, int metric) {
     if (isnan(value))
         fputs("–", out);
@@ -81,104 +34,11 @@ static const char *arrow_of(int metric) {
     return arrows[plx_eval_kinds[metric].better];
 }
 
-/* ---- the numbers ---------------------------------------------------------------------------------------------------- */
-
-const double *plx_html_objects(const plx_eval_page *page, const plx_html_numbers *n, int method, int metric) {
-    return n->objects + ((size_t)method * PLX_EVAL_METRICS + (size_t)metric) * (size_t)page->set->count;
-}
-
 static size_t at(int method, int metric) {
     return (size_t)method * PLX_EVAL_METRICS + (size_t)metric;
 }
 
-/* Lower is better. */
-static double badness(double mean, int metric) {
-    switch (plx_eval_kinds[metric].better) {
-    case PLX_EVAL_HIGHER:
-        return -mean;
-    case PLX_EVAL_LOWER:
-        return mean;
-    default:
-        return fabs(log(fmax(mean, 1e-9)));
-    }
-}
-
-/* What is true is compared with, but is no method. */
-static bool is_truth(const plx_eval_page *page, int method) {
-    return !strcmp(page->results[method].method, "truth");
-}
-
-static void find_best(const plx_eval_page *page, plx_html_numbers *n, int metric) {
-    int measured = 0, best = -1;
-    for (int i = 0; i < page->count; i++) {
-        double mean = n->means[at(i, metric)].mean;
-        if (isnan(mean)) continue;
-        n->measured[metric] = true;
-        if (is_truth(page, i)) continue;
-        measured++;
-        if (best < 0 || badness(mean, metric) < badness(n->means[at(best, metric)].mean, metric)) best = i;
-    }
-    n->best[metric] = measured > 1 && plx_eval_kinds[metric].better != PLX_EVAL_NO_ORDER ? best : -1;
-}
-
-static int pair(const plx_eval_page *page, const plx_html_numbers *n, int a, int b, int metric,
-                plx_eval_interval *out) {
-    return plx_eval_paired_interval(out, plx_html_objects(page, n, a, metric),
-                                    plx_html_objects(page, n, b, metric), page->set->count,
-                                    (enum plx_eval_metric)metric);
-}
-
-static bool decided(const plx_eval_interval *i, int metric) {
-    double none = plx_eval_kinds[metric].geometric ? 1 : 0;
-    return i->low > none || i->high < none;
-}
-
-static int compare_metric(const plx_eval_page *page, plx_html_numbers *n, int metric) {
-    int status = PLX_OK, best = n->best[metric];
-    for (int i = 0; i < page->count && !status; i++) {
-        plx_eval_interval to_best;
-        status = pair(page, n, i, page->reference, metric, &n->paired[at(i, metric)]);
-        if (status || best < 0 || isnan(n->means[at(i, metric)].mean) || is_truth(page, i)) continue;
-        n->equal_best[at(i, metric)] = i == best;
-        /* How near to 1 two methods are is not what their ratio tells. */
-        if (i == best || plx_eval_kinds[metric].better == PLX_EVAL_NEAR_ONE) continue;
-        status = pair(page, n, i, best, metric, &to_best);
-        n->equal_best[at(i, metric)] = !isnan(to_best.low) && !decided(&to_best, metric);
-    }
-    return status;
-}
-
-static int compute(plx_html_numbers *n, const plx_eval_page *page) {
-    size_t cells = (size_t)page->count * PLX_EVAL_METRICS;
-    *n = (plx_html_numbers){.objects = malloc((cells * (size_t)page->set->count + 1) * sizeof *n->objects),
-                            .means = malloc((cells + 1) * sizeof *n->means),
-                            .paired = malloc((cells + 1) * sizeof *n->paired),
-                            .equal_best = calloc(cells + 1, sizeof *n->equal_best)};
-    if (!n->objects || !n->means || !n->paired || !n->equal_best)
-        return plx_fail(PLX_ERROR_MEMORY, "report: out of memory");
-    int status = PLX_OK;
-    for (int m = 0; m < PLX_EVAL_METRICS && !status; m++) {
-        enum plx_eval_metric metric = (enum plx_eval_metric)m;
-        for (int i = 0; i < page->count && !status; i++) {
-            double *objects = n->objects + at(i, m) * (size_t)page->set->count;
-            plx_eval_object_means(page->results[i].samples, page->results[i].count, metric, page->set->count,
-                                  objects);
-            status = plx_eval_mean_interval(&n->means[at(i, m)], objects, page->set->count, metric);
-        }
-        find_best(page, n, m);
-        if (!status) status = compare_metric(page, n, m);
-    }
-    return status;
-}
-
-static void free_numbers(plx_html_numbers *n) {
-    free(n->objects);
-    free(n->means);
-    free(n->paired);
-    free(n->equal_best);
-}
-
-/* ---- tables: of image metrics, and of 3D consistency --------------------------------------------------------------------------------------------------------- */
+/* ---- tables: of image metrics, and of 3D consistency ---------------------------------------------------------------- */
 
 static void open_table(FILE *out, const char *first) {
     fprintf(out, "<div class=\"scroll\"><table class=\"sortable\"><thead><tr><th scope=\"col\">%s</th>",
@@ -215,8 +75,8 @@ static void put_metric_headings(FILE *out, const plx_eval_page *page, const plx_
 }
 
 static void put_method(FILE *out, const plx_eval_page *page, int method) {
-    fprintf(out, "<th scope=\"row\"><span class=\"key m%d\"></span>", method % PLX_HTML_COLOURS);
-    plx_html_text(out, page->results[method].method);
+    fprintf(out, "<th scope=\"row\"><span class=\"key m%d\"></span>", method % PLX_PLOT_COLOURS);
+    plx_svg_text(out, page->results[method].method);
     fputs("</th>", out);
 }
 
@@ -292,8 +152,9 @@ static void put_summary(FILE *out, const plx_eval_page *page, const plx_html_num
 /* Better, worse, or (NULL) undecided. */
 static const char *verdict(const plx_eval_interval *i, const plx_eval_interval *mean,
                            const plx_eval_interval *reference, int metric) {
-    if (!decided(i, metric) || plx_eval_kinds[metric].better == PLX_EVAL_NO_ORDER) return NULL;
-    return badness(mean->mean, metric) < badness(reference->mean, metric) ? "better" : "worse";
+    if (!plx_html_decided(i, metric) || plx_eval_kinds[metric].better == PLX_EVAL_NO_ORDER) return NULL;
+    return plx_html_badness(mean->mean, metric) < plx_html_badness(reference->mean, metric) ? "better"
+                                                                                            : "worse";
 }
 
 static void put_paired_row(FILE *out, const plx_eval_page *page, const plx_html_numbers *n, const group *g,
@@ -323,7 +184,7 @@ static void put_paired_row(FILE *out, const plx_eval_page *page, const plx_html_
 static void put_paired(FILE *out, const plx_eval_page *page, const plx_html_numbers *n) {
     if (page->count < 2) return;
     fputs("<section id=\"paired\"><h2>Against ", out);
-    plx_html_text(out, page->results[page->reference].method);
+    plx_svg_text(out, page->results[page->reference].method);
     fputs(
         "</h2>\n<p>Differences object by object (sharpness: ratios) with 95 % intervals. <span "
         "class=\"better\">▲ better</span>, <span class=\"worse\">▼ worse</span>: the interval leaves out no "
@@ -367,7 +228,7 @@ static int put_classes(FILE *out, const plx_eval_page *page, const plx_html_numb
     for (int i = 0; i < page->count; i++) {
         if (isnan(n->means[at(i, metric)].mean)) continue;
         fputs("<th scope=\"col\">", out);
-        plx_html_text(out, page->results[i].method);
+        plx_svg_text(out, page->results[i].method);
         fputs("</th>", out);
     }
     fputs("</tr></thead><tbody>\n", out);
@@ -375,7 +236,7 @@ static int put_classes(FILE *out, const plx_eval_page *page, const plx_html_numb
         int objects = 0;
         for (int i = 0; i < set->count; i++) objects += !strcmp(set->classes[i], names[k]);
         fputs("<tr><th scope=\"row\">", out);
-        plx_html_text(out, names[k]);
+        plx_svg_text(out, names[k]);
         fprintf(out, "</th><td data-v=\"%d\">%d</td>", objects, objects);
         for (int i = 0; i < page->count && !status; i++) {
             plx_eval_result part;
@@ -414,17 +275,17 @@ static void put_objects(FILE *out, const plx_eval_page *page, const plx_html_num
         for (int i = 0; i < page->count && n->measured[shown[k]]; i++) {
             if (isnan(n->means[at(i, (int)shown[k])].mean)) continue;
             fprintf(out, "<th scope=\"col\">%s<br>", plx_html_heading(page, (int)shown[k]));
-            plx_html_text(out, page->results[i].method);
+            plx_svg_text(out, page->results[i].method);
             fputs("</th>", out);
         }
     fputs("</tr></thead><tbody>\n", out);
     for (int object = 0; object < set->count; object++) {
         fputs("<tr><th scope=\"row\">", out);
-        plx_html_text(out, set->ids[object]);
+        plx_svg_text(out, set->ids[object]);
         fputs("</th>", out);
         if (set->classes) {
             fputs("<td class=\"word\">", out);
-            plx_html_text(out, set->classes[object]);
+            plx_svg_text(out, set->classes[object]);
             fputs("</td>", out);
         }
         for (size_t k = 0; k < sizeof shown / sizeof *shown; k++)
@@ -447,8 +308,8 @@ static void put_objects(FILE *out, const plx_eval_page *page, const plx_html_num
 void plx_html_legend(FILE *out, const plx_eval_page *page) {
     fputs("<p class=\"legend\">", out);
     for (int i = 0; i < page->count; i++) {
-        fprintf(out, "<span><span class=\"key m%d\"></span>", i % PLX_HTML_COLOURS);
-        plx_html_text(out, page->results[i].method);
+        fprintf(out, "<span><span class=\"key m%d\"></span>", i % PLX_PLOT_COLOURS);
+        plx_svg_text(out, page->results[i].method);
         fputs("</span> ", out);
     }
     fputs("</p>\n", out);
@@ -459,11 +320,11 @@ static void put_head(FILE *out, const plx_eval_page *page) {
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
           "<meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n<title>",
           out);
-    plx_html_text(out, page->title);
+    plx_svg_text(out, page->title);
     fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header><h1>", page_style);
-    plx_html_text(out, page->title);
+    plx_svg_text(out, page->title);
     fputs("</h1>\n<p class=\"lead\">", out);
-    plx_html_text(out, page->lead);
+    plx_svg_text(out, page->lead);
     fputs("</p></header>\n<main>\n", out);
 }
 
@@ -489,7 +350,7 @@ static int put_record(FILE *out, const plx_eval_page *page) {
     char *text = json_dumps(page->record, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     if (!text) return plx_fail(PLX_ERROR_MEMORY, "report: out of memory");
     fputs("<section id=\"settings\"><h2>Settings</h2>\n<pre>", out);
-    plx_html_text(out, text);
+    plx_svg_text(out, text);
     fputs("</pre></section>\n", out);
     free(text);
     return PLX_OK;
@@ -503,6 +364,7 @@ static int put_page(FILE *out, const plx_eval_page *page, const plx_html_numbers
     plx_html_gap_plots(out, page, n);
     plx_html_distributions(out, page, n);
     plx_html_scatters(out, page, n);
+    if (!status) status = plx_html_sweeps(out, page);
     if (!status) status = put_classes(out, page, n);
     put_objects(out, page, n);
     put_notes(out);
@@ -528,11 +390,11 @@ json_t *plx_eval_page_record(const plx_run *run) {
 int plx_eval_html_save(const char *path, const plx_eval_page *page) {
     plx_html_numbers numbers;
     plx_writer writer = {0};
-    int status = compute(&numbers, page);
+    int status = plx_html_compute(&numbers, page);
     if (!status) status = plx_writer_open(&writer, path);
     if (!status) status = put_page(writer.file, page, &numbers);
     if (!status) status = plx_writer_commit(&writer);
     plx_writer_abort(&writer);
-    free_numbers(&numbers);
+    plx_html_numbers_free(&numbers);
     return status;
 }

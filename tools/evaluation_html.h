@@ -9,9 +9,10 @@
 typedef struct plx_eval_page {
     const char *title, *lead; /* plain text; lead: what was measured, in a sentence */
     const plx_eval_set *set;
-    int count; /* methods */
-    const plx_eval_result *results;
-    int reference; /* the method that the others are compared with */
+    int count;                      /* methods */
+    const plx_eval_result *results; /* (count); with entrants all theirs, the first `count` are the methods */
+    const plx_eval_entrants *entrants; /* whose sweeps are drawn, or NULL */
+    int reference;                     /* the method that the others are compared with */
     int example_count;
     const plx_eval_example *examples; /* with shown[] of as many methods */
     const json_t *record;             /* command line, options, seeds, versions */

@@ -3,8 +3,7 @@
 #define PLX_TOOLS_EVALUATION_HTML_PARTS_H
 
 #include "tools/evaluation_html.h"
-
-enum { PLX_HTML_COLOURS = 8 }; /* of methods: classes m0 .. m7 of the style sheet */
+#include "tools/plot.h"
 
 /* The numbers behind the tables, each computed once. */
 typedef struct plx_html_numbers {
@@ -16,9 +15,13 @@ typedef struct plx_html_numbers {
     bool measured[PLX_EVAL_METRICS]; /* by some method */
 } plx_html_numbers;
 
+int plx_html_compute(plx_html_numbers *out, const plx_eval_page *page);
+void plx_html_numbers_free(plx_html_numbers *numbers);
+
+double plx_html_badness(double mean, int metric);                   /* lower is better */
+bool plx_html_decided(const plx_eval_interval *paired, int metric); /* leaves out no difference */
 const double *plx_html_objects(const plx_eval_page *page, const plx_html_numbers *n, int method, int metric);
 
-void plx_html_text(FILE *out, const char *text); /* escaped, for text and for attributes */
 const char *plx_html_heading(const plx_eval_page *page, int metric);
 void plx_html_number(FILE *out, double value, int metric); /* with the metric's decimals; a dash for NAN */
 
@@ -29,6 +32,7 @@ void plx_html_legend(FILE *out, const plx_eval_page *page);
 void plx_html_gap_plots(FILE *out, const plx_eval_page *page, const plx_html_numbers *n);
 void plx_html_distributions(FILE *out, const plx_eval_page *page, const plx_html_numbers *n);
 void plx_html_scatters(FILE *out, const plx_eval_page *page, const plx_html_numbers *n);
+int plx_html_sweeps(FILE *out, const plx_eval_page *page);
 
 /* Pictures as data: URLs. */
 int plx_html_examples(FILE *out, const plx_eval_page *page);

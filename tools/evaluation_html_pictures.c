@@ -29,7 +29,7 @@ static int put_data(FILE *out, const plx_image *image) {
 
 static int put_picture(FILE *out, const plx_image *image, const char *what) {
     fprintf(out, "<img width=\"%d\" height=\"%d\" alt=\"", image->width, image->height);
-    plx_html_text(out, what);
+    plx_svg_text(out, what);
     fputs("\" src=\"", out);
     int status = put_data(out, image);
     fputs("\">", out);
@@ -75,7 +75,7 @@ static void put_view_name(FILE *out, const plx_eval_page *page, const plx_eval_e
     if (page->set->gaps && sample)
         fprintf(out, "%.0f° from the input", sample->gap);
     else if (r->views && sample)
-        plx_html_text(out, r->views[sample - r->samples]);
+        plx_svg_text(out, r->views[sample - r->samples]);
     else
         fprintf(out, "view %d", e->views[k] + 1);
 }
@@ -84,7 +84,7 @@ static int put_ring(FILE *out, const plx_image *ring, const char *method) {
     fprintf(out,
             "<div class=\"ring\" tabindex=\"0\" role=\"img\" data-count=\"%d\" aria-label=\"turntable of ",
             PLX_EVAL_RING);
-    plx_html_text(out, method);
+    plx_svg_text(out, method);
     fputs("\"><img draggable=\"false\" alt=\"\" src=\"", out);
     int status = put_data(out, ring);
     fputs("\"></div>", out);
@@ -96,8 +96,8 @@ static int put_method_row(FILE *out, const plx_eval_page *page, const plx_eval_e
     const struct plx_eval_shown *shown = &e->shown[method];
     const char *name = page->results[method].method;
     int status = PLX_OK;
-    fprintf(out, "<tr><th scope=\"row\"><span class=\"key m%d\"></span>", method % PLX_HTML_COLOURS);
-    plx_html_text(out, name);
+    fprintf(out, "<tr><th scope=\"row\"><span class=\"key m%d\"></span>", method % PLX_PLOT_COLOURS);
+    plx_svg_text(out, name);
     fputs("</th>", out);
     for (int k = 0; k < e->count && !status; k++) {
         const plx_eval_sample *s = sample_of(&page->results[method], e->object, e->views[k]);
@@ -152,10 +152,10 @@ static int put_example(FILE *out, const plx_eval_page *page, const plx_eval_exam
     bool rings = false;
     for (int m = 0; m < page->count; m++) rings = rings || e->shown[m].ring.data;
     fprintf(out, "<article><h3>%s: ", e->rank);
-    plx_html_text(out, page->set->ids[e->object]);
+    plx_svg_text(out, page->set->ids[e->object]);
     if (page->set->classes) {
         fputs(" <span class=\"quiet\">", out);
-        plx_html_text(out, page->set->classes[e->object]);
+        plx_svg_text(out, page->set->classes[e->object]);
         fputs("</span>", out);
     }
     fputs("</h3>\n<div class=\"example\">", out);
@@ -175,7 +175,7 @@ static int put_example(FILE *out, const plx_eval_page *page, const plx_eval_exam
 int plx_html_examples(FILE *out, const plx_eval_page *page) {
     if (!page->example_count) return PLX_OK;
     fputs("<section id=\"pictures\"><h2>Best, median and worst object</h2>\n<p>By ", out);
-    plx_html_text(out, page->results[page->reference].method);
+    plx_svg_text(out, page->results[page->reference].method);
     fputs(". Beside each picture its FLIP error: <span class=\"scale\"><span>0</span><span "
           "class=\"magma\"></span><span>1</span></span>",
           out);

@@ -1,66 +1,24 @@
-/* The plots of the page: how a metric falls with the azimuth from the input, how it is spread over objects, and two methods object
- * by object. */
+/* The plots of the page: how a metric falls with the azimuth from the input, how it is spread over objects, two methods object
+ * by object, sweeps. */
 #include <math.h>
 #include <stdlib.h>
 
 #include "tools/evaluation_html_parts.h"
+#include "tools/evaluation_sweep.h"
 #include "tools/parallax.h"
+#include "tools/plot.h"
 
-/* Units of the drawing: a panel, and the margins of its plot within. */
-enum { WIDTH = 340, HEIGHT = 240, LEFT = 46, RIGHT = 14, TOP = 26, BOTTOM = 38, TICKS = 5 };
+enum {
+    LEFT = PLX_PANEL_LEFT,
+    RIGHT = PLX_PANEL_WIDTH - PLX_PANEL_RIGHT,
+    TOP = PLX_PANEL_TOP,
+    BOTTOM = PLX_PANEL_HEIGHT - PLX_PANEL_BOTTOM
+};
 
-typedef struct axis {
-    double low, high; /* values at the ends */
-    int from, to;     /* units */
-} axis;
-
-static double place(const axis *a, double value) {
-    return a->from + (value - a->low) / (a->high - a->low) * (a->to - a->from);
-}
-
-/* 1, 2 or 5 times a power of ten: at most TICKS of them in the range. */
-static double step_of(double range) {
-    double step = pow(10, floor(log10(range / TICKS)));
-    return range / step <= TICKS         ? step
-           : range / (2 * step) <= TICKS ? 2 * step
-           : range / (5 * step) <= TICKS ? 5 * step
-                                         : 10 * step;
-}
-
-/* Room around what was seen; never flat. */
-static axis axis_of(double low, double high, int from, int to) {
-    double room = fmax(0.06 * (high - low), 1e-3 * fmax(1, fabs(high)));
-    return (axis){low - room, high + room, from, to};
-}
-
-static void open_panel(FILE *out, const char *title, int height) {
-    fprintf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH, height);
-    plx_html_text(out, title);
-    fprintf(out, "\"><text class=\"title\" x=\"%d\" y=\"14\">", 4);
-    plx_html_text(out, title);
-    fputs("</text>\n", out);
-}
-
-static void put_y_axis(FILE *out, const axis *y) {
-    double step = step_of(y->high - y->low);
-    for (double value = ceil(y->low / step) * step; value <= y->high; value += step)
-        fprintf(
-            out,
-            "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text class=\"end\" x=\"%d\" "
-            "y=\"%.1f\">%g</text>\n",
-            LEFT, WIDTH - RIGHT, place(y, value), place(y, value), LEFT - 6, place(y, value) + 4,
-            round(value / step) * step + 0.0);
-}
-
-static void put_x_axis(FILE *out, const axis *x, int top, int bottom) {
-    double step = step_of(x->high - x->low);
-    for (double value = ceil(x->low / step) * step; value <= x->high; value += step)
-        fprintf(out,
-                "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text class=\"middle\" "
-                "x=\"%.1f\" "
-                "y=\"%d\">%g</text>\n",
-                place(x, value), place(x, value), top, bottom, place(x, value), bottom + 14,
-                round(value / step) * step + 0.0);
+static void open_svg(FILE *out, const char *title, int height) {
+    fprintf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", PLX_PANEL_WIDTH, height);
+    plx_svg_text(out, title);
+    fputs("\">", out);
 }
 
 static double to_plot(double mean, int metric) {
@@ -69,28 +27,14 @@ static double to_plot(double mean, int metric) {
 
 /* ---- by azimuth gap ------------------------------------------------------------------------------------------------- */
 
-static void put_gap_line(FILE *out, const plx_eval_mean *bins, int method, const axis *x, const axis *y) {
-    fprintf(out, "<g class=\"m%d\"><polyline points=\"", method % PLX_HTML_COLOURS);
-    for (int g = 0; g < PLX_EVAL_GAPS; g++)
-        if (isfinite(bins[g].mean))
-            fprintf(out, "%.1f,%.1f ",
-                    place(x, (plx_eval_gap_limits[g] + plx_eval_gap_limits[g + 1]) / 2) + 3 * method,
-                    place(y, bins[g].mean));
-    fputs("\"/>", out);
-    for (int g = 0; g < PLX_EVAL_GAPS; g++) {
-        if (!isfinite(bins[g].mean)) continue;
-        double across = place(x, (plx_eval_gap_limits[g] + plx_eval_gap_limits[g + 1]) / 2) + 3 * method;
-        double half = isfinite(bins[g].error) ? 1.96 * bins[g].error : 0;
-        fprintf(out,
-                "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/><circle cx=\"%.1f\" cy=\"%.1f\" "
-                "r=\"3\"/>",
-                across, across, place(y, bins[g].mean - half), place(y, bins[g].mean + half), across,
-                place(y, bins[g].mean));
-    }
-    fputs("</g>\n", out);
+static plx_plot_point gap_point(const plx_eval_mean *bin, int gap) {
+    double half = 1.96 * bin->error;
+    return (plx_plot_point){(plx_eval_gap_limits[gap] + plx_eval_gap_limits[gap + 1]) / 2, bin->mean,
+                            bin->mean - half, bin->mean + half};
 }
 
 static void put_gap_panel(FILE *out, const plx_eval_page *page, int metric, const plx_eval_mean *bins) {
+    enum { ASIDE = 2 }; /* degrees, so that intervals do not hide each other */
     double low = INFINITY, high = -INFINITY;
     for (int k = 0; k < page->count * PLX_EVAL_GAPS; k++) {
         if (!isfinite(bins[k].mean)) continue;
@@ -98,18 +42,25 @@ static void put_gap_panel(FILE *out, const plx_eval_page *page, int metric, cons
         low = fmin(low, bins[k].mean - half), high = fmax(high, bins[k].mean + half);
     }
     if (!(low <= high)) return;
-    axis x = {0, 180, LEFT, WIDTH - RIGHT}, y = axis_of(low, high, HEIGHT - BOTTOM, TOP);
-    open_panel(out, plx_html_heading(page, metric), HEIGHT);
-    put_y_axis(out, &y);
-    for (int g = 0; g <= PLX_EVAL_GAPS; g++)
-        fprintf(out,
-                "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text class=\"middle\" "
-                "x=\"%.1f\" y=\"%d\">%g</text>\n",
-                place(&x, plx_eval_gap_limits[g]), place(&x, plx_eval_gap_limits[g]), TOP, HEIGHT - BOTTOM,
-                place(&x, plx_eval_gap_limits[g]), HEIGHT - BOTTOM + 14, plx_eval_gap_limits[g]);
-    fprintf(out, "<text class=\"middle\" x=\"%d\" y=\"%d\">degrees of azimuth from the input</text>\n",
-            (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6);
-    for (int i = 0; i < page->count; i++) put_gap_line(out, bins + (size_t)i * PLX_EVAL_GAPS, i, &x, &y);
+    open_svg(out, plx_html_heading(page, metric), PLX_PANEL_HEIGHT);
+    plx_panel panel =
+        plx_panel_open(out, plx_html_heading(page, metric), (plx_axis){0, 180, LEFT, RIGHT, false},
+                       plx_axis_around(low, high, BOTTOM, TOP));
+    plx_panel_y_axis(&panel);
+    for (int g = 0; g <= PLX_EVAL_GAPS; g++) {
+        char degrees[16];
+        snprintf(degrees, sizeof degrees, "%g", plx_eval_gap_limits[g]);
+        plx_panel_x_mark(&panel, plx_eval_gap_limits[g], degrees);
+    }
+    plx_panel_x_label(&panel, "degrees of azimuth from the input");
+    for (int i = 0; i < page->count; i++) {
+        plx_plot_point points[PLX_EVAL_GAPS];
+        for (int g = 0; g < PLX_EVAL_GAPS; g++) {
+            points[g] = gap_point(&bins[i * PLX_EVAL_GAPS + g], g);
+            points[g].x += ASIDE * (i - (page->count - 1) / 2.);
+        }
+        plx_panel_line(&panel, PLX_EVAL_GAPS, points, i);
+    }
     fputs("</svg>\n", out);
 }
 
@@ -124,7 +75,7 @@ static void put_gap_table(FILE *out, const plx_eval_page *page, int metric, cons
         for (int g = 0; g < PLX_EVAL_GAPS; g++) any = any || own[g].objects;
         if (!any) continue;
         fputs("<tr><th scope=\"row\">", out);
-        plx_html_text(out, page->results[i].method);
+        plx_svg_text(out, page->results[i].method);
         fputs("</th>", out);
         for (int g = 0; g < PLX_EVAL_GAPS; g++) {
             fputs("<td><span>", out);
@@ -193,23 +144,24 @@ enum { ROW = 34 };
 
 /* A dot an object, and a box from the first to the third quartile with the median. */
 static void put_distribution(FILE *out, const plx_eval_page *page, const plx_html_numbers *n, int method,
-                             int metric, const axis *x, int top, double *values) {
+                             int metric, const plx_axis *x, int top, double *values) {
     const double *from = plx_html_objects(page, n, method, metric);
     int count = finite_values(values, page, n, method, metric);
-    fprintf(out, "<g class=\"m%d\"><text class=\"name\" x=\"%d\" y=\"%d\">", method % PLX_HTML_COLOURS, LEFT,
+    fprintf(out, "<g class=\"m%d\"><text class=\"name\" x=\"%d\" y=\"%d\">", method % PLX_PLOT_COLOURS, LEFT,
             top + 8);
-    plx_html_text(out, page->results[method].method);
+    plx_svg_text(out, page->results[method].method);
     fputs("</text>", out);
     for (int i = 0; i < page->set->count; i++) {
         if (!isfinite(from[i])) continue;
         fprintf(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.2\"><title>",
-                place(x, to_plot(from[i], metric)), top + 15 + 12 * fmod(i * 0.6180339887, 1));
-        plx_html_text(out, page->set->ids[i]);
+                plx_axis_place(x, to_plot(from[i], metric)), top + 15 + 12 * fmod(i * 0.6180339887, 1));
+        plx_svg_text(out, page->set->ids[i]);
         fprintf(out, ": %.4g</title></circle>", to_plot(from[i], metric));
     }
     qsort(values, (size_t)count, sizeof *values, compare_doubles);
-    double left = place(x, quantile(values, count, 0.25)), right = place(x, quantile(values, count, 0.75)),
-           middle = place(x, quantile(values, count, 0.5));
+    double left = plx_axis_place(x, quantile(values, count, 0.25)),
+           right = plx_axis_place(x, quantile(values, count, 0.75)),
+           middle = plx_axis_place(x, quantile(values, count, 0.5));
     fprintf(out,
             "<rect class=\"box\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"14\"/><line class=\"median\" "
             "x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" "
@@ -238,9 +190,11 @@ void plx_html_distributions(FILE *out, const plx_eval_page *page, const plx_html
         }
         if (!rows) continue;
         int bottom = TOP + rows * ROW, row = 0;
-        axis x = axis_of(low, high, LEFT, WIDTH - RIGHT);
-        open_panel(out, plx_html_heading(page, metric), bottom + 20);
-        put_x_axis(out, &x, TOP, bottom);
+        plx_axis x = plx_axis_around(low, high, LEFT, RIGHT);
+        open_svg(out, plx_html_heading(page, metric), bottom + 20);
+        plx_panel panel =
+            plx_panel_open(out, plx_html_heading(page, metric), x, (plx_axis){0, 1, bottom, TOP, false});
+        plx_panel_x_axis(&panel);
         for (int i = 0; i < page->count; i++)
             if (finite_values(values, page, n, i, metric))
                 put_distribution(out, page, n, i, metric, &x, TOP + ROW * row++, values);
@@ -263,22 +217,24 @@ static void put_scatter(FILE *out, const plx_eval_page *page, const double *a, c
         above += b[i] > a[i], count++;
     }
     if (count < 2) return;
-    axis x = axis_of(low, high, LEFT, WIDTH - RIGHT), y = axis_of(low, high, SIDE - BOTTOM, TOP);
-    char title[256];
+    char title[256], label[256];
     snprintf(title, sizeof title, "%.100s: higher on %d of %d", page->results[method].method, above, count);
-    open_panel(out, title, SIDE);
-    put_x_axis(out, &x, TOP, SIDE - BOTTOM);
-    put_y_axis(out, &y);
-    fprintf(out, "<line class=\"equal\" x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>\n", LEFT, SIDE - BOTTOM,
-            WIDTH - RIGHT, TOP);
-    fprintf(out, "<text class=\"middle\" x=\"%d\" y=\"%d\">", (LEFT + WIDTH - RIGHT) / 2, SIDE - 6);
-    plx_html_text(out, page->results[page->reference].method);
-    fprintf(out, ", %s</text>\n<g class=\"m%d\">", plx_html_heading(page, metric), method % PLX_HTML_COLOURS);
+    snprintf(label, sizeof label, "%.100s, %s", page->results[page->reference].method,
+             plx_html_heading(page, metric));
+    open_svg(out, title, SIDE);
+    plx_panel panel = plx_panel_open(out, title, plx_axis_around(low, high, LEFT, RIGHT),
+                                     plx_axis_around(low, high, SIDE - PLX_PANEL_BOTTOM, TOP));
+    plx_panel_x_axis(&panel);
+    plx_panel_y_axis(&panel);
+    plx_panel_x_label(&panel, label);
+    const double corner[] = {panel.x.low, panel.x.low}, other[] = {panel.x.high, panel.x.high};
+    plx_panel_stroke(&panel, "equal", corner, other);
+    fprintf(out, "<g class=\"m%d\">", method % PLX_PLOT_COLOURS);
     for (int i = 0; i < page->set->count; i++) {
         if (!isfinite(a[i]) || !isfinite(b[i])) continue;
-        fprintf(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>", place(&x, a[i]),
-                place(&y, b[i]));
-        plx_html_text(out, page->set->ids[i]);
+        fprintf(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"3\"><title>",
+                plx_axis_place(&panel.x, a[i]), plx_axis_place(&panel.y, b[i]));
+        plx_svg_text(out, page->set->ids[i]);
         fprintf(out, ": %.4g, %.4g</title></circle>\n", a[i], b[i]);
     }
     fputs("</g></svg>\n", out);
@@ -292,11 +248,34 @@ void plx_html_scatters(FILE *out, const plx_eval_page *page, const plx_html_numb
     if (!others || page->set->count < 2) return;
     fprintf(out, "<section id=\"pairs\"><h2>Object by object</h2>\n<p>%s of each object: across ",
             plx_html_heading(page, metric));
-    plx_html_text(out, page->results[page->reference].method);
+    plx_svg_text(out, page->results[page->reference].method);
     fputs(", up the other method. Above the diagonal the other is better.</p>\n<div class=\"grid\">\n", out);
     for (int i = 0; i < page->count; i++)
         if (i != page->reference)
             put_scatter(out, page, plx_html_objects(page, n, page->reference, metric),
                         plx_html_objects(page, n, i, metric), i, metric);
     fputs("</div></section>\n", out);
+}
+
+/* ---- sweeps --------------------------------------------------------------------------------------------------------- */
+
+int plx_html_sweeps(FILE *out, const plx_eval_page *page) {
+    const plx_eval_entrants *e = page->entrants;
+    if (!e || !e->sweep_count) return PLX_OK;
+    fputs("<section id=\"sweeps\"><h2>Sweeps</h2>\n<p>One number at a time, the others as they are; 95 % "
+          "intervals "
+          "over objects. Dashed: ",
+          out);
+    plx_svg_text(out, page->results[page->reference].method);
+    fputs(".</p>\n", out);
+    plx_html_legend(out, page);
+    int status = PLX_OK;
+    for (int i = 0; i < e->sweep_count && !status; i++) {
+        fprintf(out, "<h3>%s</h3>\n<div class=\"grid\">\n",
+                plx_eval_parameter_name(e->sweeps[i].setting.parameter));
+        status = plx_eval_sweeps_panels(out, page->set, e, i, page->results, page->reference);
+        fputs("</div>\n", out);
+    }
+    fputs("</section>\n", out);
+    return status;
 }

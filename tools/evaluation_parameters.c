@@ -93,6 +93,14 @@ double plx_eval_parameter_get(const plx_eval_numbers *numbers, int which, unsign
     return offset == NONE ? NAN : read_number(numbers, offset, parameters[which].type);
 }
 
+json_t *plx_eval_parameters_json(const plx_eval_numbers *numbers, unsigned has) {
+    json_t *out = json_object();
+    for (int i = 0; i < PARAMETERS; i++)
+        if (plx_eval_parameter_of(i, has))
+            json_object_set_new(out, parameters[i].name, json_real(plx_eval_parameter_get(numbers, i, has)));
+    return out;
+}
+
 void plx_eval_parameter_set(plx_eval_numbers *numbers, int which, double value) {
     const parameter *p = &parameters[which];
     if (p->refine != NONE) write_number(numbers, p->refine, p->type, value);

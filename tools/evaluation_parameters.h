@@ -2,6 +2,7 @@
 #ifndef PLX_TOOLS_EVALUATION_PARAMETERS_H
 #define PLX_TOOLS_EVALUATION_PARAMETERS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "diffusion/diffusion.h"
@@ -28,6 +29,8 @@ int plx_eval_setting_parse(plx_eval_setting *out, const char *option, const char
 const char *plx_eval_parameter_name(int parameter);
 bool plx_eval_parameter_of(int parameter, unsigned has); /* whether methods with those numbers have it */
 double plx_eval_parameter_get(const plx_eval_numbers *numbers, int parameter, unsigned has);
+json_t *plx_eval_parameters_json(const plx_eval_numbers *numbers,
+                                 unsigned has); /* {name: value} of all of them */
 void plx_eval_parameter_set(plx_eval_numbers *numbers, int parameter, double value);
 
 #endif

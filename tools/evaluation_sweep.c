@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tools/parallax.h"
+#include "tools/plot.h"
 
 enum { PANELS = 5, SECONDS = PANELS - 1 }; /* four metrics, seconds */
 static const enum plx_eval_metric shown[SECONDS] = {PLX_EVAL_PSNR, PLX_EVAL_FLIP, PLX_EVAL_SHARPNESS,
@@ -63,71 +64,6 @@ int plx_eval_sweeps_print(FILE *out, const plx_eval_set *set, const plx_eval_ent
 
 /* ---- the picture ---------------------------------------------------------------------------------------------------- */
 
-/* Pixels: a panel, and the margins of its plot within. */
-enum { WIDTH = 270, HEIGHT = 210, LEFT = 52, RIGHT = 12, TOP = 30, BOTTOM = 44, LEGEND = 26 };
-static const char *const colours[] = {"#1665c0", "#c0392b", "#2e8b57", "#8e5ba6"};
-enum { COLOURS = sizeof colours / sizeof *colours };
-
-typedef struct panel {
-    FILE *out;
-    int left, top, count; /* values across */
-    double low, high;     /* of the axis */
-} panel;
-
-/* Values stand at equal distances, as they were given. */
-static double across(const panel *p, int k) {
-    return p->left + LEFT + (k + 0.5) / p->count * (WIDTH - LEFT - RIGHT);
-}
-
-static double down(const panel *p, double y) {
-    return p->top + HEIGHT - BOTTOM - (y - p->low) / (p->high - p->low) * (HEIGHT - TOP - BOTTOM);
-}
-
-static void widen(panel *p, const plx_eval_interval *v) {
-    double ends[] = {v->mean, v->low, v->high};
-    for (int i = 0; i < 3; i++)
-        if (isfinite(ends[i])) p->low = fmin(p->low, ends[i]), p->high = fmax(p->high, ends[i]);
-}
-
-/* A round step, 1, 2 or 5 times a power of ten, that cuts the axis into three to eight. */
-static double step_of(double span) {
-    double power = pow(10, floor(log10(span / 3)));
-    double left = span / 3 / power;
-    return power * (left >= 5 ? 5 : left >= 2 ? 2 : 1);
-}
-
-static void draw_axes(const panel *p, const plx_eval_sweep *s, const char *heading) {
-    int bottom = p->top + HEIGHT - BOTTOM;
-    double step = step_of(p->high - p->low);
-    fprintf(p->out, "<text x='%d' y='%d' class='title'>%s</text>\n", p->left + LEFT, p->top + 18, heading);
-    for (double y = ceil(p->low / step) * step; y <= p->high; y += step)
-        fprintf(p->out,
-                "<line x1='%d' x2='%d' y1='%.1f' y2='%.1f' class='grid'/><text x='%d' y='%.1f' "
-                "class='end'>%g</text>\n",
-                p->left + LEFT, p->left + WIDTH - RIGHT, down(p, y), down(p, y), p->left + LEFT - 5,
-                down(p, y) + 4, fabs(y) < step / 2 ? 0 : y);
-    for (int k = 0; k < s->setting.count; k++)
-        fprintf(p->out, "<text x='%.1f' y='%d' class='middle'>%g</text>\n", across(p, k), bottom + 15,
-                s->setting.values[k]);
-    fprintf(p->out, "<text x='%d' y='%d' class='middle'>%s</text>\n", p->left + (LEFT + WIDTH - RIGHT) / 2,
-            bottom + 31, plx_eval_parameter_name(s->setting.parameter));
-}
-
-static void draw_method(const panel *p, const plx_eval_interval *values, const char *colour) {
-    fprintf(p->out, "<polyline fill='none' stroke='%s' stroke-width='1.5' points='", colour);
-    for (int k = 0; k < p->count; k++)
-        if (isfinite(values[k].mean)) fprintf(p->out, "%.1f,%.1f ", across(p, k), down(p, values[k].mean));
-    fprintf(p->out, "'/>\n");
-    for (int k = 0; k < p->count; k++) {
-        if (!isfinite(values[k].mean)) continue;
-        if (isfinite(values[k].low) && isfinite(values[k].high))
-            fprintf(p->out, "<line x1='%.1f' x2='%.1f' y1='%.1f' y2='%.1f' stroke='%s'/>\n", across(p, k),
-                    across(p, k), down(p, values[k].low), down(p, values[k].high), colour);
-        fprintf(p->out, "<circle cx='%.1f' cy='%.1f' r='3.5' fill='%s'/>\n", across(p, k),
-                down(p, values[k].mean), colour);
-    }
-}
-
 /* values[panel][method][value] of one sweep, reference[panel]. */
 typedef struct numbers {
     plx_eval_interval values[PANELS][PLX_EVAL_METHODS][PLX_EVAL_VALUES], reference[PANELS];
@@ -147,71 +83,100 @@ static int collect(numbers *n, const plx_eval_set *set, const plx_eval_sweep *s,
     return status;
 }
 
-static void draw_panel(FILE *out, int row, int column, const plx_eval_sweep *s, const numbers *n) {
-    panel p = {.out = out,
-               .left = column * WIDTH,
-               .top = LEGEND + row * HEIGHT,
-               .count = s->setting.count,
-               .low = INFINITY,
-               .high = -INFINITY};
+static void widen(double range[2], const plx_eval_interval *v) {
+    double ends[] = {v->mean, v->low, v->high};
+    for (int i = 0; i < 3; i++)
+        if (isfinite(ends[i])) range[0] = fmin(range[0], ends[i]), range[1] = fmax(range[1], ends[i]);
+}
+
+/* Values stand at equal distances, as they were given. */
+static void draw_panel(FILE *out, int column, const plx_eval_sweep *s, const numbers *n) {
+    const plx_eval_setting *setting = &s->setting;
+    double range[] = {INFINITY, -INFINITY}, reference = n->reference[column].mean;
     for (int m = 0; m < s->methods; m++)
-        for (int k = 0; k < p.count; k++) widen(&p, &n->values[column][m][k]);
-    widen(&p, &(plx_eval_interval){n->reference[column].mean, NAN, NAN, 0});
-    if (!(p.low <= p.high)) p.low = p.high = 0; /* nothing was measured */
-    double room = fmax(0.06 * (p.high - p.low), 1e-3 * fmax(1, fabs(p.high)));
-    p.low -= room, p.high += room;
-    draw_axes(&p, s, heading_of(column));
-    double y = down(&p, n->reference[column].mean);
-    if (isfinite(y))
-        fprintf(out, "<line x1='%d' x2='%d' y1='%.1f' y2='%.1f' class='reference'/>\n", p.left + LEFT,
-                p.left + WIDTH - RIGHT, y, y);
-    for (int m = 0; m < s->methods; m++)
-        draw_method(&p, n->values[column][m], colours[s->plain[m] % COLOURS]);
+        for (int k = 0; k < setting->count; k++) widen(range, &n->values[column][m][k]);
+    widen(range, &(plx_eval_interval){reference, NAN, NAN, 0});
+    if (!(range[0] <= range[1])) range[0] = range[1] = 0; /* nothing was measured */
+    plx_axis x = {-0.5, setting->count - 0.5, PLX_PANEL_LEFT, PLX_PANEL_WIDTH - PLX_PANEL_RIGHT, false};
+    plx_panel panel = plx_panel_open(
+        out, heading_of(column), x,
+        plx_axis_around(range[0], range[1], PLX_PANEL_HEIGHT - PLX_PANEL_BOTTOM, PLX_PANEL_TOP));
+    plx_panel_y_axis(&panel);
+    for (int k = 0; k < setting->count; k++) {
+        char value[32];
+        snprintf(value, sizeof value, "%g", setting->values[k]);
+        plx_panel_x_mark(&panel, k, value);
+    }
+    plx_panel_x_label(&panel, plx_eval_parameter_name(setting->parameter));
+    if (isfinite(reference))
+        plx_panel_stroke(&panel, "equal", (double[]){x.low, reference}, (double[]){x.high, reference});
+    for (int m = 0; m < s->methods; m++) {
+        plx_plot_point points[PLX_EVAL_VALUES];
+        double aside = 0.06 * (m - (s->methods - 1) / 2.); /* so that intervals do not hide each other */
+        for (int k = 0; k < setting->count; k++) {
+            const plx_eval_interval *v = &n->values[column][m][k];
+            points[k] = (plx_plot_point){k + aside, v->mean, v->low, v->high};
+        }
+        plx_panel_line(&panel, setting->count, points, s->plain[m]);
+    }
 }
 
 static void draw_legend(FILE *out, const plx_eval_entrants *e, int reference) {
-    int x = LEFT;
+    int x = PLX_PANEL_LEFT;
     bool swept[PLX_EVAL_ENTRANTS] = {false};
     for (int i = 0; i < e->sweep_count; i++)
         for (int m = 0; m < e->sweeps[i].methods; m++) swept[e->sweeps[i].plain[m]] = true;
     for (int i = 0; i < e->plain; i++) {
         if (!swept[i] && i != reference) continue;
-        fprintf(out, "<line x1='%d' x2='%d' y1='14' y2='14' ", x, x + 22);
-        if (swept[i])
-            fprintf(out, "stroke='%s' stroke-width='2'/>", colours[i % COLOURS]);
-        else
-            fprintf(out, "class='reference'/>");
-        fprintf(out, "<text x='%d' y='18'>%s</text>\n", x + 28, e->list[i].name);
+        plx_svg_key(out, x, 18, swept[i] ? i : -1, e->list[i].name);
         x += 130;
     }
 }
 
-int plx_eval_sweeps_plot(const char *path, const plx_eval_set *set, const plx_eval_entrants *e,
-                         const plx_eval_result *results, int reference) {
-    plx_writer writer;
-    numbers *n = malloc(sizeof *n);
-    if (!n) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
-    int status = plx_writer_open(&writer, path);
-    if (status) {
-        free(n);
-        return status;
-    }
-    int width = PANELS * WIDTH, height = LEGEND + e->sweep_count * HEIGHT;
-    fprintf(
-        writer.file,
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' width='%d' height='%d'>\n"
-        "<style>text{font:11px sans-serif;fill:#444}.title{font-weight:bold;fill:#111}.end{text-anchor:end}"
-        ".middle{text-anchor:middle}.grid{stroke:#e2e2e2}.reference{stroke:#777;stroke-dasharray:4 3}"
-        "</style>\n<rect width='100%%' height='100%%' fill='white'/>\n",
-        width, height, width, height);
-    draw_legend(writer.file, e, reference);
+enum { LEGEND = 26 };
+
+static int draw_file(FILE *out, numbers *n, const plx_eval_set *set, const plx_eval_entrants *e,
+                     const plx_eval_result *results, int reference) {
+    int status = PLX_OK;
+    plx_svg_open(out, PANELS * PLX_PANEL_WIDTH, LEGEND + e->sweep_count * PLX_PANEL_HEIGHT);
+    draw_legend(out, e, reference);
     for (int i = 0; i < e->sweep_count && !status; i++) {
         status = collect(n, set, &e->sweeps[i], results, reference);
-        for (int p = 0; p < PANELS && !status; p++) draw_panel(writer.file, i, p, &e->sweeps[i], n);
+        for (int p = 0; p < PANELS && !status; p++) {
+            plx_svg_move(out, p * PLX_PANEL_WIDTH, LEGEND + i * PLX_PANEL_HEIGHT);
+            draw_panel(out, p, &e->sweeps[i], n);
+            fputs("</g>\n", out);
+        }
     }
-    fprintf(writer.file, "</svg>\n");
-    free(n);
-    if (!status) return plx_writer_commit(&writer);
+    fputs("</svg>\n", out);
+    return status;
+}
+
+int plx_eval_sweeps_plot(const char *path, const plx_eval_set *set, const plx_eval_entrants *e,
+                         const plx_eval_result *results, int reference) {
+    plx_writer writer = {0};
+    numbers *n = malloc(sizeof *n);
+    int status = n ? plx_writer_open(&writer, path) : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+    if (!status) status = draw_file(writer.file, n, set, e, results, reference);
+    if (!status) status = plx_writer_commit(&writer);
     plx_writer_abort(&writer);
+    free(n);
+    return status;
+}
+
+/* ---- in a page -------------------------------------------------------------------------------------------------------- */
+
+int plx_eval_sweeps_panels(FILE *out, const plx_eval_set *set, const plx_eval_entrants *e, int sweep,
+                           const plx_eval_result *results, int reference) {
+    numbers *n = malloc(sizeof *n);
+    int status = n ? collect(n, set, &e->sweeps[sweep], results, reference)
+                   : plx_fail(PLX_ERROR_MEMORY, "report: out of memory");
+    for (int p = 0; p < PANELS && !status; p++) {
+        fprintf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s by %s\">", PLX_PANEL_WIDTH,
+                PLX_PANEL_HEIGHT, heading_of(p), plx_eval_parameter_name(e->sweeps[sweep].setting.parameter));
+        draw_panel(out, p, &e->sweeps[sweep], n);
+        fputs("</svg>\n", out);
+    }
+    free(n);
     return status;
 }

@@ -13,4 +13,8 @@ int plx_eval_sweeps_print(FILE *out, const plx_eval_set *set, const plx_eval_ent
 int plx_eval_sweeps_plot(const char *path, const plx_eval_set *set, const plx_eval_entrants *entrants,
                          const plx_eval_result *results, int reference);
 
+/* The panels of one sweep, each an <svg> of its own, for a page. */
+int plx_eval_sweeps_panels(FILE *out, const plx_eval_set *set, const plx_eval_entrants *entrants, int sweep,
+                           const plx_eval_result *results, int reference);
+
 #endif

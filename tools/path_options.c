@@ -15,12 +15,16 @@ static int load(plx_path *out, const char *file, const plx_path_values *v) {
     return status;
 }
 
+bool plx_path_is_file(const char *path) {
+    size_t length = strlen(path);
+    return length > 5 && !strcasecmp(path + length - 5, ".json");
+}
+
 int plx_path_from_values(plx_path *out, const char *path, const plx_path_values *v, const plx_field *field) {
     const float degree = (float)M_PI / 180;
     plx_camera input;
-    size_t length = strlen(path);
     *out = (plx_path){0};
-    if (length > 5 && !strcasecmp(path + length - 5, ".json")) return load(out, path, v);
+    if (plx_path_is_file(path)) return load(out, path, v);
     plx_path_options o = plx_path_options_default();
     o.kind = path;
     if (v->frames) o.frames = v->frames;

@@ -34,6 +34,8 @@ typedef struct plx_path_values {
      .help = "vertical field of view of a built-in path"}
 /* clang-format on */
 
+bool plx_path_is_file(const char *path); /* FILE.json, rather than the name of a built-in path */
+
 /* `path`: the name of a built-in path, or a camera_path.json. `field` may be NULL: the default set-up. */
 int plx_path_from_values(plx_path *out, const char *path, const plx_path_values *values,
                          const plx_field *field);

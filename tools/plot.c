@@ -1,144 +1,154 @@
 #include "tools/plot.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
-#include "tools/parallax.h"
+/* ---- axes ----------------------------------------------------------------------------------------------------------- */
 
-/* ---- the fit -------------------------------------------------------------------------------------------------- */
+enum { STEPS = 5 };
 
-void plx_plot_fit(plx_plot *p) {
-    double mean_x = 0, mean_y = 0, xx = 0, xy = 0;
-    for (int i = 0; i < p->count; i++) mean_x += log(p->x[i]) / p->count, mean_y += log(p->y[i]) / p->count;
-    for (int i = 0; i < p->count; i++) {
-        double dx = log(p->x[i]) - mean_x;
-        xx += dx * dx;
-        xy += dx * (log(p->y[i]) - mean_y);
-    }
-    p->exponent = xy / xx;
-    p->factor = exp(mean_y - p->exponent * mean_x);
+/* 1, 2 or 5 times a power of ten: at most STEPS of them in the range. */
+static double step_of(double range) {
+    double step = pow(10, floor(log10(range / STEPS)));
+    return range / step <= STEPS         ? step
+           : range / (2 * step) <= STEPS ? 2 * step
+           : range / (5 * step) <= STEPS ? 5 * step
+                                         : 10 * step;
 }
 
-double plx_plot_last_exponent(const plx_plot *p) {
-    int n = p->count;
-    return log(p->y[n - 1] / p->y[n - 2]) / log(p->x[n - 1] / p->x[n - 2]);
+plx_axis plx_axis_around(double low, double high, int from, int to) {
+    double room = fmax(0.06 * (high - low), 1e-3 * fmax(1, fabs(high)));
+    return (plx_axis){.low = low - room, .high = high + room, .from = from, .to = to};
 }
 
-/* ---- the picture ------------------------------------------------------------------------------------------------ */
-
-/* Pixels: a panel, and the margins of its plot within. */
-enum { COLUMNS = 3, WIDTH = 320, HEIGHT = 250, LEFT = 58, RIGHT = 18, TOP = 34, BOTTOM = 44 };
-
-typedef struct axes {
-    int left, top;     /* of the panel */
-    double x[2], y[2]; /* ends, natural logarithms */
-} axes;
-
-static double across(const axes *a, double x) {
-    return a->left + LEFT + (log(x) - a->x[0]) / (a->x[1] - a->x[0]) * (WIDTH - LEFT - RIGHT);
+double plx_axis_place(const plx_axis *a, double value) {
+    double share =
+        a->logarithmic ? log(value / a->low) / log(a->high / a->low) : (value - a->low) / (a->high - a->low);
+    return a->from + share * (a->to - a->from);
 }
 
-static double down(const axes *a, double y) {
-    return a->top + HEIGHT - BOTTOM - (log(y) - a->y[0]) / (a->y[1] - a->y[0]) * (HEIGHT - TOP - BOTTOM);
-}
+/* ---- panels --------------------------------------------------------------------------------------------------------- */
 
-static axes axes_of(const plx_plot *p, int index) {
-    axes a = {.left = index % COLUMNS * WIDTH, .top = index / COLUMNS * HEIGHT, .y = {INFINITY, -INFINITY}};
-    for (int i = 0; i < p->count; i++) {
-        a.y[0] = fmin(a.y[0], log(p->y[i]));
-        a.y[1] = fmax(a.y[1], log(p->y[i]));
-    }
-    a.x[0] = log(p->x[0]) - 0.1, a.x[1] = log(p->x[p->count - 1]) + 0.1;
-    /* At least a factor of 4 from bottom to top, so that a flat line looks flat. */
-    double room = fmax(0.2, (log(4) - (a.y[1] - a.y[0])) / 2);
-    a.y[0] -= room, a.y[1] += room;
-    return a;
-}
-
-static void write_seconds(char out[24], double seconds) {
-    if (seconds < 1e-3)
-        snprintf(out, 24, "%g us", round(seconds * 1e9) / 1e3);
-    else if (seconds < 1)
-        snprintf(out, 24, "%g ms", round(seconds * 1e6) / 1e3);
-    else
-        snprintf(out, 24, "%g s", round(seconds * 1e3) / 1e3);
-}
-
-/* Lines at 1, 2 and 5 times the powers of ten within the axis. */
-static void draw_y_axis(FILE *out, const axes *a) {
-    static const double steps[] = {1, 2, 5};
-    for (int power = -9; power < 6; power++)
-        for (int k = 0; k < 3; k++) {
-            double y = steps[k] * pow(10, power);
-            char text[24];
-            if (log(y) < a->y[0] || log(y) > a->y[1]) continue;
-            write_seconds(text, y);
-            fprintf(out,
-                    "<line x1='%d' x2='%d' y1='%.1f' y2='%.1f' class='grid'/><text x='%d' y='%.1f' "
-                    "class='end'>%s</text>\n",
-                    a->left + LEFT, a->left + WIDTH - RIGHT, down(a, y), down(a, y), a->left + LEFT - 5,
-                    down(a, y) + 4, text);
+void plx_svg_text(FILE *out, const char *text) {
+    for (; *text; text++) switch (*text) {
+        case '&':
+            fputs("&amp;", out);
+            break;
+        case '<':
+            fputs("&lt;", out);
+            break;
+        case '>':
+            fputs("&gt;", out);
+            break;
+        case '"':
+            fputs("&quot;", out);
+            break;
+        case '\'':
+            fputs("&#39;", out);
+            break;
+        default:
+            fputc(*text, out);
         }
 }
 
-static void draw_x_axis(FILE *out, const axes *a, const plx_plot *p) {
-    int bottom = a->top + HEIGHT - BOTTOM;
-    for (int i = 0; i < p->count; i++)
-        fprintf(out,
-                "<line x1='%.1f' x2='%.1f' y1='%d' y2='%d' class='grid'/><text x='%.1f' y='%d' "
-                "class='middle'>%.0f</text>\n",
-                across(a, p->x[i]), across(a, p->x[i]), a->top + TOP, bottom, across(a, p->x[i]), bottom + 15,
-                p->x[i]);
-    fprintf(out, "<text x='%d' y='%d' class='middle'>%s</text>\n", a->left + (LEFT + WIDTH - RIGHT) / 2,
-            bottom + 31, p->x_label);
+static void put_text(FILE *out, const char *class_name, double x, double y, const char *text) {
+    fprintf(out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\">", class_name, x, y);
+    plx_svg_text(out, text);
+    fputs("</text>\n", out);
 }
 
-/* y = factor x^exponent between the first and the last x, cut at the axes. */
-static void draw_power(FILE *out, const axes *a, const plx_plot *p, double factor, double exponent,
-                       const char *class) {
-    double from = log(p->x[0]), to = log(p->x[p->count - 1]), base = log(factor);
-    for (int end = 0; end < 2 && exponent != 0; end++) {
-        double limit = (a->y[end] - base) / exponent; /* where it meets the bottom, the top */
-        if ((exponent > 0) == (end == 1))
-            to = fmin(to, limit);
-        else
-            from = fmax(from, limit);
+plx_panel plx_panel_open(FILE *out, const char *title, plx_axis x, plx_axis y) {
+    put_text(out, "title", 4, 14, title);
+    return (plx_panel){out, x, y};
+}
+
+static void put_line(FILE *out, const char *class_name, double x1, double y1, double x2, double y2) {
+    fprintf(out, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", class_name, x1, y1,
+            x2, y2);
+}
+
+void plx_panel_x_mark(const plx_panel *p, double at, const char *label) {
+    double x = plx_axis_place(&p->x, at);
+    put_line(p->out, "grid", x, p->y.to, x, p->y.from);
+    put_text(p->out, "middle", x, p->y.from + 14, label);
+}
+
+void plx_panel_y_mark(const plx_panel *p, double at, const char *label) {
+    double y = plx_axis_place(&p->y, at);
+    put_line(p->out, "grid", p->x.from, y, p->x.to, y);
+    put_text(p->out, "end", p->x.from - 6, y + 4, label);
+}
+
+static void mark_steps(const plx_panel *p, const plx_axis *a,
+                       void (*mark)(const plx_panel *, double, const char *)) {
+    double step = step_of(a->high - a->low);
+    for (double k = ceil(a->low / step); k * step <= a->high; k++) {
+        char label[32];
+        snprintf(label, sizeof label, "%g", k * step + 0.0);
+        mark(p, k * step, label);
     }
-    if (from >= to) return;
-    fprintf(out, "<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' class='%s'/>\n", across(a, exp(from)),
-            down(a, exp(base + exponent * from)), across(a, exp(to)), down(a, exp(base + exponent * to)),
-            class);
 }
 
-static void draw_panel(FILE *out, int index, const plx_plot *p) {
-    axes a = axes_of(p, index);
-    fprintf(out, "<text x='%d' y='%d' class='title'>%s</text>\n", a.left + LEFT, a.top + 14, p->title);
-    fprintf(out, "<text x='%d' y='%d' class='exponent'>exponent %.2f (dashed: %g)</text>\n", a.left + LEFT,
-            a.top + 28, p->exponent, p->reference);
-    draw_y_axis(out, &a);
-    draw_x_axis(out, &a, p);
-    draw_power(out, &a, p, p->y[0] / pow(p->x[0], p->reference), p->reference, "reference");
-    draw_power(out, &a, p, p->factor, p->exponent, "fit");
-    for (int i = 0; i < p->count; i++)
-        fprintf(out, "<circle cx='%.1f' cy='%.1f' r='3.5'/>\n", across(&a, p->x[i]), down(&a, p->y[i]));
+void plx_panel_x_axis(const plx_panel *p) {
+    mark_steps(p, &p->x, plx_panel_x_mark);
 }
 
-int plx_plots_save(const char *path, int count, const plx_plot *plots) {
-    plx_writer writer;
-    int status = plx_writer_open(&writer, path);
-    if (status) return status;
-    int width = COLUMNS * WIDTH, height = (count + COLUMNS - 1) / COLUMNS * HEIGHT;
+void plx_panel_y_axis(const plx_panel *p) {
+    mark_steps(p, &p->y, plx_panel_y_mark);
+}
+
+void plx_panel_x_label(const plx_panel *p, const char *text) {
+    put_text(p->out, "middle", (p->x.from + p->x.to) / 2., p->y.from + 32, text);
+}
+
+void plx_panel_stroke(const plx_panel *p, const char *class_name, const double from[2], const double to[2]) {
+    put_line(p->out, class_name, plx_axis_place(&p->x, from[0]), plx_axis_place(&p->y, from[1]),
+             plx_axis_place(&p->x, to[0]), plx_axis_place(&p->y, to[1]));
+}
+
+void plx_panel_line(const plx_panel *p, int count, const plx_plot_point *points, int colour) {
+    fprintf(p->out, "<g class=\"m%d\"><polyline points=\"", colour % PLX_PLOT_COLOURS);
+    for (int i = 0; i < count; i++)
+        if (isfinite(points[i].y))
+            fprintf(p->out, "%.1f,%.1f ", plx_axis_place(&p->x, points[i].x),
+                    plx_axis_place(&p->y, points[i].y));
+    fputs("\"/>", p->out);
+    for (int i = 0; i < count; i++) {
+        const plx_plot_point *at = &points[i];
+        if (!isfinite(at->y)) continue;
+        if (isfinite(at->low) && isfinite(at->high))
+            plx_panel_stroke(p, "bar", (double[]){at->x, at->low}, (double[]){at->x, at->high});
+        fprintf(p->out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\"/>", plx_axis_place(&p->x, at->x),
+                plx_axis_place(&p->y, at->y));
+    }
+    fputs("</g>\n", p->out);
+}
+
+/* ---- files of their own: the page's style sheet has the same classes, and dark colours -------------------------------- */
+
+void plx_svg_open(FILE *out, int width, int height) {
     fprintf(
-        writer.file,
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 %d %d' width='%d' height='%d'>\n"
-        "<style>text{font:11px sans-serif;fill:#444}.title{font-weight:bold;fill:#111}.exponent{fill:#1665c0}"
-        ".end{text-anchor:end}.middle{text-anchor:middle}.grid{stroke:#e2e2e2}"
-        ".reference{stroke:#999;stroke-dasharray:4 "
-        "3}.fit{stroke:#1665c0;stroke-width:1.5}circle{fill:#1665c0}"
-        "</style>\n<rect width='100%%' height='100%%' fill='white'/>\n",
+        out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n"
+        "<style>text{font:11px sans-serif;fill:#63666e}.title{font-size:13px;font-weight:bold;fill:#1c1d21}"
+        ".end{text-anchor:end}.middle{text-anchor:middle}.grid{stroke:#dcdcd6}"
+        ".equal{stroke:#63666e;stroke-dasharray:4 3}"
+        ".m0{color:#8a8d96}.m1{color:#a8761a}.m2{color:#2467c9}.m3{color:#c4561c}.m4{color:#17805f}"
+        ".m5{color:#a4388a}.m6{color:#6b52c8}.m7{color:#32808f}"
+        "polyline{fill:none;stroke:currentColor;stroke-width:1.6;opacity:.8}"
+        ".bar{stroke:currentColor;stroke-width:1.6}circle{fill:currentColor}</style>\n"
+        "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
         width, height, width, height);
-    for (int i = 0; i < count; i++) draw_panel(writer.file, i, &plots[i]);
-    fprintf(writer.file, "</svg>\n");
-    return plx_writer_commit(&writer);
+}
+
+void plx_svg_move(FILE *out, int across, int down) {
+    fprintf(out, "<g transform=\"translate(%d %d)\">\n", across, down);
+}
+
+void plx_svg_key(FILE *out, int x, int y, int colour, const char *name) {
+    if (colour < 0)
+        put_line(out, "equal", x, y - 4, x + 22, y - 4);
+    else
+        fprintf(out, "<g class=\"m%d\"><circle cx=\"%d\" cy=\"%d\" r=\"4\"/></g>", colour % PLX_PLOT_COLOURS,
+                x + 11, y - 4);
+    put_text(out, "name", x + 28, y, name);
 }

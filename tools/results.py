@@ -1,0 +1,221 @@
+"""The tables of the README's results, from what `make results` measured.
+
+results.py FOLDER                   prints them as Markdown
+results.py FOLDER --fill README.md  puts them between README.md's lines <!-- results: NAME --> and <!-- end -->
+results.py --time FILE.json CMD...  runs CMD; FILE.json gets its seconds, its largest memory and what it printed
+"""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+
+NAMES = {
+    "truth": "true views",
+    "copy": "input copied",
+    "extruded": "extruded silhouette",
+    "nearest": "nearest training object",
+    "pixel": "pixel-aligned field (`--compare`)",
+    "feedforward": "feed-forward",
+    "views": "views sampled alone",
+    "paper": "`--refine paper`",
+    "blend": "`--refine blend`",
+}
+GAPS = ["0-30", "30-60", "60-120", "120-180"]
+
+
+def load(folder, name):
+    path = os.path.join(folder, name)
+    return json.load(open(path)) if os.path.exists(path) else None
+
+
+def row(cells):
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def table(head, rows):
+    return row(head) + "|---" * len(head) + "|\n" + "".join(row(r) for r in rows)
+
+
+def name_of(method):
+    return NAMES.get(method["method_name"], method["method_name"])
+
+
+def number(results, key, digits):
+    value = results.get(key)
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def interval(results, key, digits):
+    text = number(results, key, digits)
+    return text and f"{text} [{number(results, key + '_low', digits)}, {number(results, key + '_high', digits)}]"
+
+
+def at_gaps(results, key, digits):
+    return ", ".join(filter(None, (number(results["by_gap"][g], key, digits) for g in GAPS)))
+
+
+# ---- tables: None where the file is not there -------------------------------------------------------------------------
+
+
+def main(folder):
+    methods = load(folder, "main.json")
+    if not methods:
+        return None
+    head = ["", "PSNR dB", "SSIM", "FLIP", "IoU", "sharpness", "SWD"]
+    head += ["PSNR at azimuth gaps 0-30, 30-60, 60-120, 120-180", "IoU at the same", "seconds an object, 1 thread"]
+    rows = []
+    for m in methods:
+        r, seconds = m["results"], m["seconds_per_object"]
+        psnr = number(r, "psnr", 2)
+        cells = [name_of(m), psnr and f"{psnr} ±{number(r, 'psnr_error', 2)}"]
+        cells += [number(r, "ssim", 3), number(r, "flip", 3), number(r, "iou", 3), number(r, "sharpness", 2), number(r, "swd", 1)]
+        cells += [at_gaps(r, "psnr", 2), at_gaps(r, "iou", 3), f"{seconds:.1f}" if seconds > 0.1 else ""]
+        rows.append(cells)
+    return table(head, rows)
+
+
+def gaps(folder):
+    methods = load(folder, "main.json")
+    if not methods:
+        return None
+    rows = [
+        [name_of(m), at_gaps(m["results"], "ssim", 3), at_gaps(m["results"], "flip", 3), at_gaps(m["results"], "sharpness", 2)]
+        for m in methods
+        if m["results"].get("psnr") is not None
+    ]
+    return table(["at azimuth gaps 0-30, 30-60, 60-120, 120-180", "SSIM", "FLIP", "sharpness"], rows)
+
+
+def against(method, other, key, digits):
+    """`method` minus `other`, or over it."""
+    pair = method["paired"].get(other, {}).get(key)
+    if not pair or pair["low"] is None:
+        return ""
+    value, sign = ("difference", "+") if "difference" in pair else ("ratio", "")
+    mean, low, high = (format(pair[k], f"{sign}.{digits}f") for k in (value, "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def paired(folder):
+    methods = load(folder, "main.json")
+    if not methods:
+        return None
+    keys = [("psnr", 2), ("ssim", 3), ("flip", 3), ("iou", 3), ("sharpness", 2), ("swd", 1)]
+    rows = [
+        [name_of(m)] + [against(m, "feedforward", k, d) for k, d in keys]
+        for m in methods
+        if m["method_name"] not in ("feedforward", "extruded")
+    ]
+    return table(["minus feed-forward (sharpness: over it)", "PSNR dB", "SSIM", "FLIP", "IoU", "sharpness", "SWD"], rows)
+
+
+def consistency(folder):
+    methods = load(folder, "consistency.json")
+    if not methods:
+        return None
+    columns = [("field_psnr", 2), ("field_ssim", 3), ("field_flip", 3), ("tsed_0.5", 2), ("tsed_2", 2), ("tsed_matches", 1)]
+    columns += [("reprojection_rms", 3), ("variance_deviation", 3), ("detail", 1)]
+    head = ["24 views of an orbit", "field PSNR", "its SSIM", "its FLIP", "TSED at 0.5 px", "at 2 px", "matches a pair"]
+    head += ["reprojection RMS", "variance", "detail"]
+    rows = [[name_of(m)] + [number(m["results"], k, d) for k, d in columns] for m in methods]
+    return table(head, rows)
+
+
+def sweep(folder):
+    methods = load(folder, "sweep.json")
+    if not methods:
+        return None
+    rows = []
+    by_parameter = {}
+    for m in methods:
+        if "swept" in m:
+            by_parameter.setdefault(m["swept"]["parameter"], []).append((m["swept"]["value"], m))
+    blend = next(m for m in methods if m["method_name"] == "blend")
+    for parameter, values in by_parameter.items():
+        for value, m in sorted(values + [(blend["parameters"][parameter], blend)], key=lambda pair: pair[0]):
+            r = m["results"]
+            rows.append(
+                [f"{parameter} {value:g}", interval(r, "psnr", 2), number(r, "ssim", 3), number(r, "flip", 3)]
+                + [number(r, "sharpness", 2), number(r, "swd", 1), against(m, "feedforward", "psnr", 2), f"{m['seconds_per_object']:.1f}"]
+            )
+    return table(["`blend` with", "PSNR dB", "SSIM", "FLIP", "sharpness", "SWD", "PSNR minus feed-forward", "seconds an object"], rows)
+
+
+def validation(folder):
+    runs = [("the exact frame and elevation", ""), ("`--input auto`: through `--crop auto`", "-auto")]
+    runs += [("`--elevation unknown`: estimated", "-unknown")]
+    rows = []
+    for title, ending in runs:
+        methods = load(folder, f"validation{ending}.json")
+        if methods:
+            r = methods[0]["results"]
+            cells = [f"{title}, {r['objects']} objects", interval(r, "psnr", 2)]
+            rows.append(cells + [number(r, "ssim", 3), number(r, "flip", 3), number(r, "iou", 3)])
+    return table(["validation objects, feed-forward", "PSNR dB", "SSIM", "FLIP", "IoU"], rows) if rows else None
+
+
+def timing(folder):
+    commands = [("`reconstruct datasets/samples/stone-lantern.png -o OUT`", "reconstruct")]
+    commands += [("the same with `--refine none --frames 1`", "reconstruct-quick"), ("`fit VIEWS --holdout 8 -o FILE`", "fit")]
+    rows = []
+    for title, file in commands:
+        run = load(folder, file + ".json")
+        if run:
+            found = re.search(r"PSNR ([0-9.]+ dB)", run["output"])
+            held = f"held-out views: {found.group(1)}" if found else ""
+            rows.append([title, f"{run['seconds']:.1f} s", f"{run['megabytes'] / 1000:.1f} GB", held])
+    return table(["two cores", "time", "memory", ""], rows) if rows else None
+
+
+TABLES = [main, gaps, paired, validation, consistency, sweep, timing]
+
+
+# ---- commands ------------------------------------------------------------------------------------------------------------
+
+
+def measure(path, command):
+    begun = time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    seconds = time.monotonic() - begun
+    sys.stdout.write(done.stdout)
+    if done.returncode:
+        sys.exit(done.returncode)
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    record = {"command": command, "seconds": seconds, "megabytes": usage.ru_maxrss / 1024, "output": done.stdout}
+    with open(path + ".new", "w") as file:
+        json.dump(record, file, indent=1)
+    os.replace(path + ".new", path)
+
+
+def fill(path, tables):
+    text = open(path).read()
+    for name, lines in tables.items():
+        begin = f"<!-- results: {name} -->\n"
+        if begin not in text:
+            sys.exit(f"{path}: has no line {begin.strip()}")
+        start = text.index(begin) + len(begin)
+        text = text[:start] + "\n" + lines + "\n" + text[text.index("<!-- end -->", start) :]
+    with open(path + ".new", "w") as file:
+        file.write(text)
+    os.replace(path + ".new", path)
+
+
+def run(words):
+    if len(words) > 2 and words[0] == "--time":
+        return measure(words[1], words[2:])
+    if len(words) not in (1, 3) or (len(words) == 3 and words[1] != "--fill"):
+        sys.exit(__doc__)
+    tables = {of.__name__: of(words[0]) for of in TABLES}
+    tables = {name: lines for name, lines in tables.items() if lines}
+    if len(words) == 3:
+        fill(words[2], tables)
+    else:
+        print("\n".join(tables.values()), end="")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])
