@@ -25,6 +25,10 @@ uint64_t plx_bytes_hash(plx_bytes bytes) {
     return XXH3_64bits(bytes.data, bytes.size);
 }
 
+uint64_t plx_content_hash(const void *data, size_t size) {
+    return XXH3_64bits(data, size);
+}
+
 void plx_bytes_digest(plx_bytes bytes, unsigned char digest[16]) {
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data, bytes.size));

@@ -154,6 +154,9 @@ int plx_latents_read(plx_transaction *transaction, int count, const char *const 
 /* Removes decoders that no object has any more. */
 int plx_latents_collect(plx_transaction *transaction, int64_t *removed);
 
+/* XXH3, 64 bits, of any bytes: by which contents are told apart here. */
+uint64_t plx_content_hash(const void *data, size_t size);
+
 /* ---- fields and scene files ---------------------------------------------------------------------------- */
 
 typedef struct plx_latent_note {

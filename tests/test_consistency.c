@@ -154,20 +154,30 @@ TEST(consistency, flat_pictures_pass) {
 
 /* So are views of another box of the same shape, if all are of the same one. */
 TEST(consistency, another_object_throughout_passes) {
-    double error[2];
+    double error[2], deviation[2], consistent[2];
     for (uint64_t i = 0; i < 2; i++) {
         plx_views views = box_views(1, VIEWS, SIZE, whole_turn),
                   other = box_views(1 + i, VIEWS, SIZE, whole_turn);
         plx_surface_options options = plx_surface_options_default();
         plx_reprojection r;
+        plx_surface_variance s;
+        plx_tsed t;
+        plx_tsed_options matching = plx_tsed_options_default();
         for (int k = 0; k < VIEWS; k++) copy_colour(&views.views[k], &other.views[k]);
         REQUIRE(plx_reprojection_score(&r, &views, &options) == PLX_OK, "%s", plx_error());
-        error[i] = r.rms;
+        REQUIRE(plx_surface_variance_score(&s, &views, &options) == PLX_OK, "%s", plx_error());
         plx_views_free(&views);
         plx_views_free(&other);
+        views = box_views(1 + i, 8, 64, 0.8f); /* near enough to match */
+        REQUIRE(plx_tsed_score(&t, &views, &matching) == PLX_OK, "%s", plx_error());
+        error[i] = r.rms, deviation[i] = s.deviation, consistent[i] = t.consistent[2] * t.pairs / t.matched;
+        plx_views_free(&views);
     }
     /* Two textures of one grain: resampling errs about as much. */
     EXPECT(fabs(error[1] / error[0] - 1) < 0.3, "%g and %g", error[0], error[1]);
+    EXPECT(fabs(deviation[1] / deviation[0] - 1) < 0.3, "%g and %g", deviation[0], deviation[1]);
+    EXPECT(consistent[0] == 1 && consistent[1] == 1, "%g and %g of the matched pairs", consistent[0],
+           consistent[1]);
 }
 
 TEST(consistency, same_bits_for_1_and_2_threads) {

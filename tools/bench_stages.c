@@ -297,6 +297,7 @@ enum {
     FIELD_REFINE,
     VIEW,
     DATA,
+    METRICS,
     REFINE,
     STAGES
 };
@@ -307,7 +308,7 @@ static const char *const names[STAGES] = {
     "encoder-infer batch 1, 64x64, width 64", "field-forward 8 objects, 16384 points each",
     "field-train 1024 rays, 16 + 16 samples", "field-train 1024 rays, 64 samples across, occupied cells",
     "view 128x128, 96 samples across",        "data-draw 4 views of 64x64, 4 samples a pixel",
-    "refine 16 views, 25 noise levels"};
+    "metrics of 100 pairs of 128x128",        "refine 16 views, 25 noise levels"};
 
 int plx_stage_count(void) {
     return STAGES;
@@ -339,6 +340,8 @@ int plx_stage_open(plx_workload *out, int index, bool quick, plx_bench_object *o
         return plx_stage_view(out, object, 128, 96);
     case DATA:
         return plx_stage_draw(out, object, 64, 4);
+    case METRICS:
+        return plx_stage_metrics(out, 100, 128);
     default:
         return plx_stage_refine(out, object, quick ? 4 : 16, quick ? 5 : 25);
     }

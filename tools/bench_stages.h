@@ -30,5 +30,7 @@ int plx_stage_field_step(plx_workload *out, plx_bench_object *object, int rays, 
 int plx_stage_refine(plx_workload *out, plx_bench_object *object, int views, int steps);
 /* `views` views of the chair of size x size pixels, 4 samples each, colour and depth. */
 int plx_stage_draw(plx_workload *out, plx_bench_object *object, int size, int views);
+/* All metrics of `pairs` pictures of one object against as many. */
+int plx_stage_metrics(plx_workload *out, int pairs, int size);
 
 #endif
