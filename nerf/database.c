@@ -32,7 +32,7 @@ struct plx_latents {
 struct plx_transaction {
     plx_latents *latents;
     MDB_txn *txn;
-    bool write, failed;
+    bool write, failed, erased;
     size_t growth; /* bytes that the file may grow by */
 };
 
@@ -45,6 +45,9 @@ static int fail_lmdb(const plx_latents *latents, int code) {
         return plx_fail(PLX_ERROR_IO, "%s: is full: more addresses than were reserved for it", folder);
     case MDB_MAP_RESIZED:
         return plx_fail(PLX_ERROR_IO, "%s: has grown past the addresses that were reserved for it", folder);
+    case EACCES:
+        return plx_fail(PLX_ERROR_IO, "%s: %s%s", folder, strerror(code),
+                        latents->write ? "" : " (readers, too, take a place in its lock.mdb)");
     case EIO: /* LMDB's word for a write that was cut short, too */
         return plx_fail(PLX_ERROR_IO, "%s: the disk is full, or fails", folder);
     case ENOENT:
@@ -282,6 +285,18 @@ static int lengthen(plx_transaction *t) {
     return PLX_OK;
 }
 
+/* LMDB gives the pages that a commit left not to the next one, but to the one after that. On a full disk there would be no
+ * next one: this, of a page or two, is it. What becomes of it does not matter. */
+static void pass_on(plx_latents *latents) {
+    MDB_txn *txn;
+    MDB_val key = {6, "format"}, value = {strlen(STORE_FORMAT), STORE_FORMAT};
+    if (mdb_txn_begin(latents->env, NULL, 0, &txn)) return;
+    if (mdb_put(txn, latents->table[PLX_TABLE_STORE], &key, &value, 0))
+        mdb_txn_abort(txn);
+    else
+        mdb_txn_commit(txn);
+}
+
 int plx_transaction_commit(plx_transaction *t) {
     int status = PLX_OK;
     if (t->failed)
@@ -293,6 +308,7 @@ int plx_transaction_commit(plx_transaction *t) {
         int code = mdb_txn_commit(t->txn);
         t->txn = NULL; /* freed, whatever came of it */
         status = check_lmdb(t->latents, code);
+        if (!status && t->erased) pass_on(t->latents);
     }
     plx_transaction_free(t);
     return status;
@@ -348,6 +364,7 @@ int plx_table_erase(plx_transaction *t, int table, plx_bytes key) {
     MDB_val place = value_of(key);
     int code = mdb_del(t->txn, t->latents->table[table], &place, NULL);
     t->growth += LEAF;
+    t->erased |= !code;
     return check_lmdb(t->latents, code == MDB_NOTFOUND ? 0 : code);
 }
 
@@ -363,6 +380,7 @@ int plx_table_walk(plx_transaction *t, int table, plx_bytes from, plx_table_fn v
         if (answer == PLX_WALK_ERASE) {
             t->growth += LEAF;
             code = mdb_cursor_del(cursor, 0);
+            t->erased |= !code;
             if (code) break;
         }
         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);

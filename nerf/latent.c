@@ -50,6 +50,12 @@ int plx_latent_key(unsigned char key[PLX_LATENT_KEY], const char *id) {
     return (int)(8 + length + 1);
 }
 
+int plx_latent_check_id(const char *id) {
+    unsigned char key[PLX_LATENT_KEY];
+    int size = plx_latent_key(key, id);
+    return size < 0 ? size : PLX_OK;
+}
+
 /* ---- planes -------------------------------------------------------------------------------------------- */
 
 typedef struct planes_head {

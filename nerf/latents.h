@@ -132,6 +132,8 @@ typedef struct plx_latent {
 size_t plx_latent_numbers(const plx_latent *latent);                     /* texels' numbers of all planes */
 void plx_latent_decode(const plx_latent *latent, int plane, float *out); /* (rows, columns, channels) */
 
+/* PLX_ERROR_INPUT for what cannot be an id. */
+int plx_latent_check_id(const char *id);
 /* Whether there is such an object. */
 bool plx_latent_exists(plx_transaction *transaction, const char *id);
 /* PLX_ERROR_INPUT if there is none of this id, or it is damaged; checksums are plx_latent_check's. */

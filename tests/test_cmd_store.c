@@ -103,6 +103,28 @@ TEST(cmd_store, scenes_in_and_out) {
     succeeds("info @compact", "1 objects, 1 decoders");
 }
 
+TEST(cmd_store, export_is_all_or_nothing) {
+    save_scenes();
+    succeeds("put @exported @scenes/s1.safetensors @scenes/s3.safetensors", "2 put");
+    succeeds("export @exported @whole s1", "1 scenes");
+    succeeds("export @exported @whole s3", "1 scenes"); /* what is there stays */
+    EXPECT(!access(at("whole/s1.safetensors"), R_OK) && !access(at("whole/s3.png"), R_OK), "scenes are gone");
+    char *data;
+    size_t size, scene = 0;
+    if (plx_file_read(&data, &size, at("exported/data.mdb"), 1 << 28)) abort();
+    plx_field *field;
+    REQUIRE(!plx_field_load(&field, at("scenes/s3.safetensors"), false), "%s", plx_error());
+    const plx_tensor *xy = plx_params_get(field->params, "planes.xy");
+    for (size_t i = 0; i + 16 < size; i++)
+        if (!memcmp(data + i, xy->data, 16)) memcpy(data + (scene = i), "damage", 6);
+    plx_field_free(field);
+    EXPECT(scene && !plx_file_write(at("exported/data.mdb"), data, size), "the texels were not found");
+    free(data);
+    fails("export @exported @broken", 1, "checksum");
+    EXPECT(access(at("broken"), F_OK), "a part was exported");
+    fails("verify @exported --quiet", 1, "1 of 2 objects are damaged");
+}
+
 TEST(cmd_store, two_shards_are_the_whole) {
     save_scenes();
     const char *said;
@@ -119,10 +141,14 @@ TEST(cmd_store, two_shards_are_the_whole) {
 
 TEST(cmd_store, what_is_refused) {
     save_scenes();
-    succeeds("put @kept @scenes/s1.safetensors", "1 put");
+    succeeds("put @kept @scenes/s1.safetensors", "1 put\n");
+    succeeds("put @kept @scenes/s1.safetensors", "1 put, 1 of them in place of older ones");
     fails("put @kept @scenes/s2.safetensors @bad.safetensors", 1, "bad.safetensors");
     fails("put @kept @scenes/s2.safetensors @scenes/s3.safetensors --id x", 2, "--id is for one file");
     fails("put @kept @scenes/s2.safetensors --id a/b", 1, "an id is");
+    fails("put @kept @scenes/s2.safetensors @copy/s2.safetensors", 1, "has the id of");
+    fails("verify @kept nothing", 1, "kept: nothing: there is no such object");
+    fails("ls @kept s1 nothing", 1, "kept: nothing: there is no such object");
     fails("put @kept @gone.safetensors", 1, "gone.safetensors: No such file");
     fails("rm @kept s1 nothing", 1, "kept: nothing: there is no such object");
     succeeds("ls @kept", "s1"); /* as it was: all or none */

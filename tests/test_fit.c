@@ -200,6 +200,47 @@ TEST(fit, commands_fit_and_render) {
     plx_image_free(&image);
 }
 
+/* Objects of the same name in two classes are two; views from a render are called as their folder. */
+TEST(fit, results_in_a_store) {
+    const char *folder = test_directory(), *line;
+    plx_views views = draw_views(2, 0);
+    static const char *const classes[] = {"cups", "jars"};
+    char path[600];
+    snprintf(views.name, sizeof views.name, "one");
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/kept/%s", folder, classes[i]);
+        REQUIRE(plx_dataset_save("srn", path, &views) == PLX_OK, "%s", plx_error());
+    }
+    plx_views_free(&views);
+    static const char *const quick = "--steps 1 --rays 16 --resolution 16 --hidden 16 --quiet";
+    for (int i = 0; i < 2; i++) {
+        int code = run(&line, "fit %s/kept --object %s/one -o %s/one.safetensors --store %s/fits %s", folder,
+                       classes[i], folder, folder, quick);
+        EXPECT(code == 0, "fit: %d, %s", code, line);
+    }
+    EXPECT(!run(&line, "render %s/one.safetensors -o %s/drawn -n 2 --size 16 --quiet", folder, folder), "%s",
+           line);
+    const char *const data[] = {"drawn", "drawn/transforms.json"};
+    for (int i = 0; i < 2; i++)
+        EXPECT(!run(&line, "fit %s/%s -o %s/two.safetensors --store %s/fits %s", folder, data[i], folder,
+                    folder, quick),
+               "%s", line);
+    EXPECT(!run(&line, "fit %s/drawn -o %s/two.safetensors --store %s/fits --id mine %s", folder, folder,
+                folder, quick),
+           "%s", line);
+    EXPECT(run(&line, "fit %s/drawn -o %s/none.safetensors --store %s/fits --id a/b %s", folder, folder,
+               folder, quick) == 1 &&
+               strstr(line, "'a/b': an id is") && !is_there("none.safetensors"),
+           "%s", line);
+    snprintf(path, sizeof path, "store ls %s/fits", folder);
+    EXPECT(!test_run_parallax_output(path, &line), "%s", line);
+    static const char *const ids[] = {"cups-one\t", "drawn\t", "jars-one\t", "mine\t"};
+    for (int i = 0; i < 4; i++) EXPECT(strstr(line, ids[i]), "no %s in %s", ids[i], line);
+    int lines = 0;
+    for (const char *c = line; *c; c++) lines += *c == '\n';
+    EXPECT(lines == 4, "%s", line);
+}
+
 TEST(fit, commands_refuse_in_one_line) {
     const char *folder = test_directory(), *line;
     static const char *const bad[][2] = {

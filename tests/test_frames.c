@@ -243,6 +243,15 @@ static bool same_bytes(const char *a, const char *b) {
     return system(command) == 0;
 }
 
+TEST(frames, a_name_that_is_no_folders) {
+    char arguments[900];
+    const char *said;
+    snprintf(arguments, sizeof arguments, "render %s -o %s -n 2 --size 16", scene_file(), at("film.avi"));
+    EXPECT(test_run_parallax(arguments, &said) == 1 && strstr(said, "film.avi: a video is .mp4 or .gif"),
+           "%s", said);
+    EXPECT(access(at("film.avi"), F_OK) && access(at("film.avi.partial"), F_OK), "a folder was made");
+}
+
 TEST(frames, a_stopped_render_goes_on) {
     char arguments[900], partial[400];
     const char *said;
@@ -262,6 +271,9 @@ TEST(frames, a_stopped_render_goes_on) {
                "another render is refused: %s", said);
         EXPECT(test_run_parallax(arguments, &said) == 0, "%s", said);
         EXPECT(access(partial, F_OK) != 0, "the partial folder is gone");
+        char list[500];
+        snprintf(list, sizeof list, "ls -A %s | grep -q '^[.]parallax-.*part$'", test_directory());
+        EXPECT(system(list) != 0, "%s: what the killed process wrote is there", outputs[i]);
         snprintf(arguments, sizeof arguments, "render %s -o %s -n 20 --size 32 --samples 700 --quiet",
                  scene_file(), at(whole[i]));
         EXPECT(test_run_parallax(arguments, &said) == 0, "%s", said);

@@ -7,6 +7,7 @@
 #include "datasets/datasets.h"
 #include "nerf/core/file.h"
 #include "nerf/nerf.h"
+#include "render/render.h"
 
 #ifdef __SANITIZE_ADDRESS__
 enum { SANITIZED = 1 };
@@ -200,4 +201,46 @@ TEST(install, python_renders_a_scene) {
         EXPECT(false, "%s", plx_error());
     plx_image_free(&view.colour);
     plx_field_free(field);
+}
+
+/* Through /bin/true, which the library lends itself to: the program here is Python. */
+TEST(install, python_draws_a_mesh) {
+    const char *text;
+    char mesh[512], file[512], command[2048], *data;
+    size_t size;
+    static const char obj[] = "v 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 0 1 0 0 0 1\nv 0 0 1 1 1 1\n"
+                              "f 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n";
+    if (SANITIZED) SKIP("a sanitized library needs a sanitized caller");
+    if (shell("/usr/bin/python3 -c 'import numpy' 2>/dev/null", &text)) SKIP("no python3-numpy");
+    if (!installed()) return;
+    snprintf(mesh, sizeof mesh, "%s/python.obj", test_directory());
+    snprintf(file, sizeof file, "%s/mesh.f32", test_directory());
+    REQUIRE(!plx_file_write(mesh, obj, sizeof obj - 1), "%s", plx_error());
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 -B tests/draw_mesh.py @/usr/lib/libparallax.so %s %s 2>&1", mesh, file);
+    int status = shell(command, &text);
+    EXPECT(status == 0 && strstr(text, "4 triangles (48, 48, 4) float32"), "%d: %s", status, text);
+    plx_mesh_options options = plx_mesh_options_default();
+    plx_draw_options draw = plx_draw_options_default();
+    plx_view view = {.camera = plx_camera_orbit(0.6f, 0.3f, 1.3f, 0.9f, 48, 48)};
+    plx_mesh *own;
+    plx_scene *scene;
+    REQUIRE(!plx_mesh_load(&own, mesh, &options) && !plx_scene_create(&scene, own) &&
+                !plx_scene_draw(scene, &view, &draw),
+            "%s", plx_error());
+    plx_scene_free(scene);
+    if (!plx_file_read(&data, &size, file, 1 << 20)) {
+        EXPECT(size == 48 * 48 * 4 * sizeof(float) && !memcmp(data, view.colour.data, size),
+               "other bits than ours");
+        free(data);
+    } else
+        EXPECT(false, "%s", plx_error());
+    plx_image_free(&view.colour);
+    snprintf(command, sizeof command,
+             "/usr/bin/python3 -B tests/draw_mesh.py @/usr/lib/libparallax.so %s/none.obj %s 2>&1",
+             test_directory(), file);
+    status = shell(command, &text);
+    EXPECT(status == 1 && strstr(text, "none.obj: No such file") &&
+               strchr(text, '\n') == text + strlen(text) - 1,
+           "%d: %s", status, text);
 }

@@ -534,6 +534,41 @@ TEST(latents, a_full_disk) {
     signal(SIGXFSZ, SIG_DFL);
 }
 
+/* What a removal leaves must be enough for the next object, though the file cannot grow. */
+TEST(latents, room_on_a_full_disk) {
+    plx_latents *latents = open_store("room", true);
+    REQUIRE(latents, "no store");
+    plx_transaction *t = begin(latents, true);
+    for (char id[2] = "a"; *id < 'e'; ++*id) EXPECT(!put(t, id, 1), "%s", plx_error());
+    EXPECT(!plx_transaction_commit(t), "%s", plx_error());
+    t = begin(latents, true);
+    EXPECT(!plx_latent_remove(t, "b") && !plx_transaction_commit(t), "%s", plx_error());
+    plx_latents_info before, after;
+    EXPECT(!plx_latents_describe(&before, latents), "%s", plx_error());
+    t = begin(latents, true);
+    EXPECT(!put(t, "e", 5) && !plx_transaction_commit(t), "%s", plx_error());
+    EXPECT(!plx_latents_describe(&after, latents), "%s", plx_error());
+    EXPECT(after.used + after.free == before.used + before.free,
+           "the file grew from %lld to %lld bytes: what was removed is not used again",
+           (long long)(before.used + before.free), (long long)(after.used + after.free));
+    plx_latents_free(latents);
+}
+
+TEST(latents, what_a_reader_may_not_lock) {
+    if (geteuid()) SKIP("only root can become another");
+    plx_latents *latents = open_store("locked", true);
+    REQUIRE(latents, "no store");
+    plx_latents_free(latents);
+    plx_latents_options options = plx_latents_options_default();
+    REQUIRE(!chmod(test_directory(), 0711) && !chmod(store_at("locked"), 0755) && !seteuid(65534),
+            "as nobody");
+    int status = plx_latents_open(&latents, store_at("locked"), &options);
+    REQUIRE(!seteuid(0), "as root again");
+    EXPECT(status == PLX_ERROR_IO && strstr(plx_error(), "locked: Permission denied") &&
+               strstr(plx_error(), "lock.mdb"),
+           "%d: %s", status, plx_error());
+}
+
 /* ---- files that are no store ------------------------------------------------------------------------------------- */
 
 static void expect_unopened(const char *name, bool write, int code, const char *why) {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 typedef struct fit_values {
-    const char *output, *object, *sheet, *store;
+    const char *output, *object, *sheet, *store, *id;
     int holdout, steps, rays, resolution, channels, hidden;
     float rate, radius, seconds;
     int64_t seed;
@@ -38,6 +38,8 @@ static const plx_option options[] = {
     {PLX_OPTION_INT64, "seed", 0, AT(seed), "1", .help = "of everything random"},
     {PLX_OPTION_FLAG, "half", 0, AT(half), .help = "store the planes as 16-bit floats"},
     PLX_KEEP_OPTION(AT(store)),
+    {PLX_OPTION_TEXT, "id", 0, AT(id), NULL, .word = "ID",
+     .help = "of the object in the store (default: its name in the data, or that of the data's folder)"},
     {.type = PLX_OPTION_END}};
 
 /* ---- views ------------------------------------------------------------------------------------------------ */
@@ -146,6 +148,21 @@ static int check_writable(const char *path) {
     return status;
 }
 
+enum { KEEP_ID = 256 };
+
+/* What the object is called in the store: "/" of "test/chair" becomes "-"; an object without a name of its own is called as the
+ * folder that its transforms.json lies in. */
+static int keep_id(char out[KEEP_ID], const fit_values *v, const char *data, const char *name) {
+    char *whole = strstr(name, ".json") ? realpath(data, NULL) : NULL;
+    char *last = whole ? strrchr(whole, '/') : NULL;
+    if (last && last > whole && strstr(last, ".json")) *last = 0; /* the file itself was named */
+    snprintf(out, KEEP_ID, "%s", v->id ? v->id : whole ? strrchr(whole, '/') + 1 : name);
+    free(whole);
+    for (char *c = out; *c && !v->id; c++)
+        if (*c == '/') *c = '-';
+    return v->store ? plx_latent_check_id(out) : PLX_OK;
+}
+
 static plx_fit_options fit_options(const fit_values *v, const plx_views *seen) {
     plx_fit_options o = plx_fit_options_default();
     o.steps = v->steps;
@@ -168,16 +185,18 @@ static int run_fit(const plx_run *run) {
     plx_views seen = {0}, unseen = {0};
     plx_field *field = NULL;
     plx_latents *latents = NULL;
+    char id[KEEP_ID];
     int status = check_writable(v->output);
     if (!status && v->sheet) status = check_writable(v->sheet);
     if (!status) status = load_views(v, run->arguments[0], &seen, &unseen);
+    if (!status) status = keep_id(id, v, run->arguments[0], seen.name);
     if (!status) status = plx_keep_open(&latents, v->store);
     double began = plx_now();
     plx_fit_options o = status ? plx_fit_options_default() : fit_options(v, &seen);
     if (!status) status = plx_fit(&field, &seen, &o, plx_show_progress, NULL);
     plx_progress_end();
     if (!status) status = plx_field_save(field, v->output, v->half);
-    if (!status) status = plx_keep_field(latents, seen.name, field, NULL, run->arguments[0], run);
+    if (!status) status = plx_keep_field(latents, id, field, NULL, run->arguments[0], run);
     if (!status)
         printf("%s: %s, %d views, sphere of radius %.4g, fitted in %.1f s\n", v->output, seen.name,
                seen.count, (double)o.radius, plx_now() - began);

@@ -83,7 +83,7 @@ static int compare_texts(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The given objects, or those of the shard, sorted; free(*ids). */
+/* The given objects, which must be there, or those of the shard, sorted; free(*ids). */
 static int chosen_ids(const char ***ids, int64_t *count, session *s, const plx_run *run, int first) {
     const store_values *v = run->values;
     int shards = v && v->shards ? v->shards : 1, shard = v ? v->shard : 0;
@@ -97,7 +97,11 @@ static int chosen_ids(const char ***ids, int64_t *count, session *s, const plx_r
     *count = run->count - first;
     *ids = malloc((size_t)*count * sizeof **ids);
     if (!*ids) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
-    for (int64_t i = 0; i < *count; i++) (*ids)[i] = run->arguments[first + i];
+    for (int64_t i = 0; i < *count; i++) {
+        (*ids)[i] = run->arguments[first + i];
+        if (!plx_latent_exists(s->t, (*ids)[i]))
+            return plx_fail(PLX_ERROR_INPUT, "%s: %s: there is no such object", run->arguments[0], (*ids)[i]);
+    }
     return PLX_OK;
 }
 
@@ -254,21 +258,21 @@ static int export_one(session *s, const char *folder, const char *id) {
 
 static int run_export(const plx_run *run) {
     session s = {NULL, NULL};
+    plx_output output = {.made = false};
     const char **ids = NULL;
     int64_t count = 0;
     int status = begin(&s, run->arguments[0], false, false);
     if (!status) status = chosen_ids(&ids, &count, &s, run, 2);
-    for (int64_t i = 0; i < count && !status; i++) /* before the folder is made */
-        if (!plx_latent_exists(s.t, ids[i]))
-            status = plx_fail(PLX_ERROR_INPUT, "%s: %s: there is no such object", run->arguments[0], ids[i]);
-    if (!status) status = plx_make_directories(run->arguments[1]);
+    if (!status) status = plx_output_open(&output, run->arguments[1]);
     for (int64_t i = 0; i < count && !status; i++) {
-        status = export_one(&s, run->arguments[1], ids[i]);
+        status = export_one(&s, output.temporary, ids[i]);
         if (!status) status = progress("export", i + 1, count);
     }
     free(ids);
     status = end(&s, status);
     plx_progress_end();
+    if (!status) status = plx_output_commit(&output);
+    plx_output_close(&output);
     if (!status) printf("%s: %lld scenes\n", run->arguments[1], (long long)count);
     return status;
 }
@@ -282,6 +286,27 @@ static int stem(char out[PLX_LATENT_ID + 1], const char *path) {
     if (length > PLX_LATENT_ID) return plx_fail(PLX_ERROR_INPUT, "%s: its name is too long for an id", path);
     snprintf(out, PLX_LATENT_ID + 1, "%.*s", (int)length, name);
     return PLX_OK;
+}
+
+static int compare_files(const void *a, const void *b) {
+    char id[2][PLX_LATENT_ID + 1] = {"", ""};
+    stem(id[0], *(char *const *)a);
+    stem(id[1], *(char *const *)b);
+    return strcmp(id[0], id[1]);
+}
+
+/* Two files of one id: the second would take the first's place. */
+static int check_ids(char *const *files, int64_t count) {
+    char id[PLX_LATENT_ID + 1];
+    char **sorted = malloc((size_t)count * sizeof *sorted);
+    int status = sorted ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "out of memory");
+    for (int64_t i = 0; i < count && !status; i++) status = stem(id, sorted[i] = files[i]);
+    if (!status) qsort(sorted, (size_t)count, sizeof *sorted, compare_files);
+    for (int64_t i = 0; i + 1 < count && !status; i++)
+        if (!compare_files(&sorted[i], &sorted[i + 1]))
+            status = plx_fail(PLX_ERROR_INPUT, "%s: has the id of %s", sorted[i], sorted[i + 1]);
+    free(sorted);
+    return status;
 }
 
 /* A store is not made for files that it would refuse. */
@@ -306,11 +331,15 @@ static int put_files(const plx_run *run, const char *folder, char *const *files,
     note.class_name = v->class_name;
     note.source = v->source;
     note.what = what;
-    int status = check_before_making(folder, files, count);
+    int64_t replaced = 0;
+    int status = check_ids(files, count);
+    if (!status) status = check_before_making(folder, files, count);
     if (!status) status = begin(&s, folder, true, true);
     for (int64_t i = 0; i < count && !status; i++) {
-        status = stem(id, files[i]);
-        if (!status) status = plx_latent_put_file(s.t, v->id ? v->id : id, files[i], &note);
+        status = stem(id, v->id ? "" : files[i]);
+        const char *name = v->id ? v->id : id;
+        replaced += plx_latent_exists(s.t, name);
+        if (!status) status = plx_latent_put_file(s.t, name, files[i], &note);
         if (!status && batch && (i + 1) % batch == 0 && i + 1 < count) {
             status = plx_transaction_commit(s.t);
             s.t = NULL;
@@ -321,7 +350,11 @@ static int put_files(const plx_run *run, const char *folder, char *const *files,
     free(what);
     status = end(&s, status);
     plx_progress_end();
-    if (!status) printf("%s: %lld put\n", folder, (long long)count);
+    if (!status && replaced)
+        printf("%s: %lld put, %lld of them in place of older ones\n", folder, (long long)count,
+               (long long)replaced);
+    else if (!status)
+        printf("%s: %lld put\n", folder, (long long)count);
     return status;
 }
 

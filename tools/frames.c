@@ -74,6 +74,7 @@ typedef struct writer {
     plx_image sheet;    /* SHEET */
     int width, columns; /* of a frame with all its pictures; of the sheet */
     int finished;       /* frames whose files are there */
+    long killed;        /* the process that was stopped before this one, or 0 */
 } writer;
 
 static bool shows(const writer *w, int picture) {
@@ -152,6 +153,21 @@ static int check_record(const writer *w) {
     return status;
 }
 
+/* Which process renders; what the one before, if it was killed, has left of a video beside the output goes. */
+static int note_process(writer *w) {
+    char file[PLX_OUTPUT_PATH], line[32], *before;
+    size_t size;
+    int status = plx_output_join(file, w->kept.temporary, "process");
+    if (status) return status;
+    if (!access(file, F_OK) && !plx_file_read(&before, &size, file, sizeof line)) {
+        w->killed = atol(before);
+        plx_writer_sweep(w->output, w->killed);
+        free(before);
+    }
+    snprintf(line, sizeof line, "%ld\n", (long)getpid());
+    return plx_file_write(file, line, strlen(line));
+}
+
 static int open_kept(writer *w) {
     char partial[PLX_OUTPUT_PATH];
     size_t length = strlen(w->output);
@@ -162,6 +178,7 @@ static int open_kept(writer *w) {
     bool there = !stat(partial, &info);
     int status = plx_output_continue(&w->kept, w->kind == FOLDER ? w->output : NULL, partial);
     if (!status) status = check_record(w);
+    if (!status) status = note_process(w);
     for (int i = 0; i < w->frames->path->count && !status && there; i++) w->finished += is_finished(w, i);
     if (status && there) plx_output_keep(&w->kept); /* it is another's */
     if (!status && w->finished)
@@ -174,6 +191,19 @@ static int open_kept(writer *w) {
 static enum kind kind_of(const char *output) {
     const char *dot = strrchr(output, '.');
     return plx_video_is_name(output) ? VIDEO : dot && !strcasecmp(dot, ".png") ? SHEET : FOLDER;
+}
+
+/* A folder called film.avi is hardly what was meant. */
+static int check_name(const char *output) {
+    static const char *const others[] = {".avi", ".mov",  ".mkv", ".webm", ".m4v",
+                                         ".jpg", ".jpeg", ".exr", ".tif",  ".tiff"};
+    const char *dot = strrchr(output, '.');
+    for (size_t i = 0; dot && i < sizeof others / sizeof *others; i++)
+        if (!strcasecmp(dot, others[i]))
+            return plx_fail(PLX_ERROR_INPUT,
+                            "%s: a video is .mp4 or .gif, a sheet .png; other pictures go into a folder",
+                            output);
+    return PLX_OK;
 }
 
 static int make_folders(const writer *w) {
@@ -211,10 +241,11 @@ static int writer_open(writer *w, const plx_frames *f, const char *output, char 
     if (w->in_one && w->width > PLX_IMAGE_MAX_SIDE)
         return plx_fail(PLX_ERROR_INPUT, "%s: %d pictures of %d pixels side by side are past %d", output,
                         w->pictures, c->width, PLX_IMAGE_MAX_SIDE);
-    int status = PLX_OK;
-    if (w->kind == VIDEO) status = plx_video_open(&w->video, output, w->width, c->height, f->path->fps);
+    int status = check_name(output);
+    if (!status && w->kind == VIDEO)
+        status = plx_video_open(&w->video, output, w->width, c->height, f->path->fps);
     if (w->video && plx_video_fallback(w->video)) snprintf(note, 256, "%s", plx_video_fallback(w->video));
-    if (w->kind == SHEET) status = open_sheet(w);
+    if (!status && w->kind == SHEET) status = open_sheet(w);
     if (!status && f->scene)
         status = open_kept(w);
     else if (!status && w->keeps)
@@ -230,8 +261,11 @@ static int finish_folder(writer *w) {
         status = plx_transforms_save(file, apart ? picture_names[PLX_PICTURE_RGB] : "",
                                      w->frames->path->count, w->frames->path->cameras);
     if (!status && w->frames->scene) {
-        status = plx_output_join(file, w->kept.temporary, "render.json");
-        if (!status) unlink(file);
+        static const char *const records[] = {"render.json", "process"};
+        for (int i = 0; i < 2 && !status; i++) {
+            status = plx_output_join(file, w->kept.temporary, records[i]);
+            if (!status) unlink(file);
+        }
     }
     return status ? status : plx_output_commit(&w->kept);
 }
@@ -245,6 +279,7 @@ static int writer_close(writer *w, int status) {
     else if (!status)
         status = w->kind == SHEET ? plx_png_save(w->output, &w->sheet) : finish_folder(w);
     plx_image_free(&w->sheet);
+    plx_writer_sweep(w->output, w->killed); /* its ffmpeg may have lived on for a moment */
     if (status && w->frames->scene && w->finished && w->kept.temporary[0]) {
         plx_note("%s: %d of %d frames are kept: the same command goes on", w->kept.temporary, w->finished,
                  w->frames->path->count);

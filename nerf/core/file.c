@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -160,6 +161,18 @@ void plx_writer_abort(plx_writer *writer) {
     free(writer->beside);
     free(writer->path);
     *writer = (plx_writer){0};
+}
+
+void plx_writer_sweep(const char *path, long process) {
+    enum { SERIALS = 64 }; /* a process has hardly more files open at once, and they are numbered from 0 */
+    char *folder = folder_of(path), *left;
+    if (process < 1 || kill((pid_t)process, 0) == 0 || errno != ESRCH) process = 0;
+    for (unsigned i = 0; folder && process && i < SERIALS; i++) {
+        if (asprintf(&left, "%s/.parallax-%ld-%u.part", folder, process, i) < 0) break;
+        unlink(left);
+        free(left);
+    }
+    free(folder);
 }
 
 int plx_file_write(const char *path, const void *data, size_t size) {

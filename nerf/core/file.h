@@ -19,6 +19,8 @@ int plx_writer_open(plx_writer *writer, const char *path);
 int plx_writer_commit(
     plx_writer *writer); /* flush, fsync, rename, fsync the folder; on error nothing is left */
 void plx_writer_abort(plx_writer *writer); /* after a commit, or on a zeroed writer, it does nothing */
+/* Removes what writers to `path`'s folder in a process that was killed have left beside. */
+void plx_writer_sweep(const char *path, long process);
 
 int plx_file_write(const char *path, const void *data, size_t size); /* the three above in one */
 
