@@ -4,6 +4,7 @@
 #   make test     installs what is missing, builds, runs every test
 #   make lint     formatting, and who may include whom
 #   make data     the default object set (Debian's sweethome3d-furniture, not installed) into data/
+#   make data-flightgear  aircraft, ships, buildings, vehicles (GPL: not for models that are given away) into data/
 #   make deps     the Debian packages that are missing
 #   make results  the numbers of the README's results, into build/results (over an hour)
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
@@ -38,7 +39,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-results deps-peers test lint data results bench-peers clean
+.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-results deps-peers test lint data data-flightgear results bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -147,6 +148,21 @@ data/sweethome3d: | deps-data
 	@cp data/download/usr/share/doc/sweethome3d-furniture/copyright data/download/sweethome3d/
 	@mv data/download/sweethome3d $@ && rm -rf data/download
 	@echo "unpacked: $@ ($$(find $@ -name '*.obj' | wc -l) objects)"
+
+# ---- aircraft, ships, buildings: data/flightgear/{Aircraft,Models}; SGI pictures as PNGs, which the models then name -------
+data-flightgear: data/flightgear
+data/flightgear: | deps
+	@rm -rf data/download-fg && mkdir -p data/download-fg/flightgear
+	cd data/download-fg && { apt-get download flightgear-data-ai flightgear-data-models || \
+	    { apt-get update -qq && apt-get download flightgear-data-ai flightgear-data-models; }; }
+	@cd data/download-fg && for package in flightgear-data-*.deb; do dpkg-deb -x $$package . || exit 1; done && \
+	    mv usr/share/games/flightgear/AI/Aircraft usr/share/games/flightgear/Models flightgear/ && \
+	    cp usr/share/doc/flightgear-data-ai/copyright flightgear/ && rm -rf flightgear/Models/Weather
+	@find data/download-fg/flightgear -iname '*.rgb' -print0 | xargs -0 -P $$(nproc) -I@ \
+	    sh -c 'ffmpeg -v quiet -nostdin -y -i "@" -c:v png "@.png" || true'
+	@find data/download-fg/flightgear -name '*.ac' -exec sed -i 's/^\(texture "[^"]*\.rgb\)"/\1.png"/I' {} +
+	@mv data/download-fg/flightgear $@ && rm -rf data/download-fg
+	@echo "unpacked: $@"
 
 # ---- the README's results: build/results -------------------------------------------------------------------------------
 # A file that is there is not measured again; what was stopped goes on. Fewer objects, elsewhere, for a try:

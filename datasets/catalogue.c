@@ -12,22 +12,20 @@
 #include "nerf/core/rng.h"
 
 #define CATALOGUE_MAX ((size_t)64 << 20) /* bytes */
-#define OBJECTS_MAX 1000000
+#define OBJECTS_MAX (1 << 20)
 
-static void hash_hex(char out[65], const void *data, size_t size) {
-    struct sha256_ctx context;
+static void hash_hex(char out[65], struct sha256_ctx *context) {
     uint8_t digest[SHA256_DIGEST_SIZE];
-    sha256_init(&context);
-    sha256_update(&context, size, data);
-    sha256_digest(&context, sizeof digest, digest);
+    sha256_digest(context, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++) snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
 /* ---- the table: tab-separated, '#' lines are comments, the first other line names the columns --------------------- */
 
-enum { ID, NAME, CLASS, FILE_, LICENCE, CREDIT, UP, ROTATION, GROUP, SPLIT, TRAIN_OK, COLUMNS };
-static const char *const column_names[COLUMNS] = {"id", "name",     "class", "file",  "licence", "credit",
-                                                  "up", "rotation", "group", "split", "train_ok"};
+enum { ID, NAME, CLASS, FILE_, LICENCE, CREDIT, UP, ROTATION, GROUP, SPLIT, TRAIN_OK, TEXTURES, COLUMNS };
+enum { REQUIRED = TEXTURES }; /* columns before it; the others may be missing */
+static const char *const column_names[COLUMNS] = {"id", "name",     "class", "file",  "licence",  "credit",
+                                                  "up", "rotation", "group", "split", "train_ok", "textures"};
 
 #define FIELDS_MAX 64
 
@@ -50,7 +48,8 @@ static int find_columns(int where[COLUMNS], char *line, const char *path) {
         where[c] = -1;
         for (int i = 0; i < count; i++)
             if (strcmp(fields[i], column_names[c]) == 0) where[c] = i;
-        if (where[c] < 0) return plx_fail(PLX_ERROR_INPUT, "%s: has no column '%s'", path, column_names[c]);
+        if (where[c] < 0 && c < REQUIRED)
+            return plx_fail(PLX_ERROR_INPUT, "%s: has no column '%s'", path, column_names[c]);
     }
     return PLX_OK;
 }
@@ -90,12 +89,14 @@ static int parse_object(plx_object *object, char *line, const int where[COLUMNS]
     int count = cut_fields(line, fields);
     const char *text[COLUMNS];
     for (int c = 0; c < COLUMNS; c++) {
-        if (where[c] >= count) return plx_fail(PLX_ERROR_INPUT, "no '%s'", column_names[c]);
-        text[c] = fields[where[c]];
+        if (where[c] >= count && c < REQUIRED) return plx_fail(PLX_ERROR_INPUT, "no '%s'", column_names[c]);
+        text[c] = where[c] >= 0 && where[c] < count ? fields[where[c]] : "";
     }
     if (!id_valid(text[ID])) return plx_fail(PLX_ERROR_INPUT, "id '%.40s' is not a folder name", text[ID]);
     if (!plx_path_inside(text[FILE_]))
         return plx_fail(PLX_ERROR_INPUT, "file '%.80s' leaves the data folder", text[FILE_]);
+    if (*text[TEXTURES] && !plx_path_inside(text[TEXTURES]))
+        return plx_fail(PLX_ERROR_INPUT, "textures '%.80s' leaves the data folder", text[TEXTURES]);
     if (!*text[LICENCE] || !*text[CREDIT])
         return plx_fail(PLX_ERROR_INPUT, "%s: no licence or credit", text[ID]);
     if (!*text[GROUP]) return plx_fail(PLX_ERROR_INPUT, "%s: no group", text[ID]);
@@ -117,14 +118,25 @@ static int parse_object(plx_object *object, char *line, const int where[COLUMNS]
     object->licence = strdup(text[LICENCE]);
     object->credit = strdup(text[CREDIT]);
     object->group = strdup(text[GROUP]);
+    if (*text[TEXTURES]) object->textures = strdup(text[TEXTURES]);
     if (!object->id || !object->name || !object->class_name || !object->file || !object->licence ||
-        !object->credit || !object->group)
+        !object->credit || !object->group || (*text[TEXTURES] && !object->textures))
         return plx_fail(PLX_ERROR_MEMORY, "out of memory");
     return PLX_OK;
 }
 
+/* Room for one more; a full array has a power of two of them, or none. */
+static int grow(plx_catalogue *out, const char *path) {
+    if (out->count & (out->count - 1)) return PLX_OK;
+    size_t capacity = out->count ? 2 * (size_t)out->count : 1;
+    plx_object *more = capacity <= OBJECTS_MAX ? realloc(out->objects, capacity * sizeof *more) : NULL;
+    if (!more) return plx_fail(PLX_ERROR_MEMORY, "%s: too many objects", path);
+    out->objects = more;
+    return PLX_OK;
+}
+
 static int parse_table(plx_catalogue *out, char *text, const char *path) {
-    int where[COLUMNS], capacity = 0, line_number = 0, status = PLX_OK;
+    int where[COLUMNS], line_number = 0, status = PLX_OK;
     bool named = false;
     for (char *line = text, *next; line && *line && !status; line = next) {
         next = strchr(line, '\n');
@@ -138,13 +150,7 @@ static int parse_table(plx_catalogue *out, char *text, const char *path) {
             named = true;
             continue;
         }
-        if (out->count == capacity) {
-            capacity = capacity ? 2 * capacity : 256;
-            plx_object *more =
-                capacity <= OBJECTS_MAX ? realloc(out->objects, (size_t)capacity * sizeof *more) : NULL;
-            if (!more) return plx_fail(PLX_ERROR_MEMORY, "%s: too many objects", path);
-            out->objects = more;
-        }
+        if ((status = grow(out, path)) < 0) return status;
         out->objects[out->count] = (plx_object){0};
         status = parse_object(&out->objects[out->count++], line, where);
         if (status) {
@@ -184,18 +190,31 @@ static int check_table(const plx_catalogue *catalogue, const char *path) {
     return status;
 }
 
-int plx_catalogue_load(plx_catalogue *out, const char *path) {
-    *out = (plx_catalogue){0};
+static int load_file(plx_catalogue *out, struct sha256_ctx *hash, const char *path) {
     char *text;
     size_t size;
     int status = plx_file_read(&text, &size, path, CATALOGUE_MAX);
     if (status) return status;
-    hash_hex(out->hash, text, size);
+    sha256_update(hash, size, (const uint8_t *)text);
     status = strlen(text) == size ? parse_table(out, text, path)
                                   : plx_fail(PLX_ERROR_INPUT, "%s: not a text file", path);
-    if (!status) status = check_table(out, path);
-    if (status) plx_catalogue_free(out);
     free(text);
+    return status;
+}
+
+int plx_catalogue_load(plx_catalogue *out, const char *paths) {
+    struct sha256_ctx hash;
+    int status = PLX_OK;
+    *out = (plx_catalogue){0};
+    sha256_init(&hash);
+    for (const char *path = paths; path && !status; path = strchr(path, ',') ? strchr(path, ',') + 1 : NULL) {
+        char *one = strndup(path, strcspn(path, ","));
+        status = one ? load_file(out, &hash, one) : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", paths);
+        free(one);
+    }
+    if (!status) status = check_table(out, paths);
+    hash_hex(out->hash, &hash);
+    if (status) plx_catalogue_free(out);
     return status;
 }
 
@@ -204,7 +223,7 @@ void plx_catalogue_free(plx_catalogue *catalogue) {
     for (int i = 0; i < catalogue->count; i++) {
         plx_object *object = &catalogue->objects[i];
         char *owned[] = {object->id,      object->name,   object->class_name, object->file,
-                         object->licence, object->credit, object->group};
+                         object->licence, object->credit, object->group,      object->textures};
         for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) free(owned[k]);
     }
     free(catalogue->objects);
@@ -215,6 +234,13 @@ const char *plx_split_name(enum plx_split split) {
     static const char *const names[] = {"train", "validation", "test"};
     PLX_CHECK(split >= PLX_TRAIN && split <= PLX_TEST, "split %d", (int)split);
     return names[split];
+}
+
+/* CC0 and plain attribution; not copyleft (GPL, CC-BY-SA), non-commercial or what is unknown. */
+bool plx_object_is_free(const plx_object *object) {
+    const char *licence = object->licence;
+    return strncmp(licence, "CC0-", 4) == 0 ||
+           (strncmp(licence, "CC-BY-", 6) == 0 && strchr("123456789", licence[6]) && licence[6]);
 }
 
 /* ---- objects ----------------------------------------------------------------------------------------------------- */
@@ -242,15 +268,22 @@ void plx_object_scale(const plx_object *object, int variant, float scale[3]) {
 int plx_object_scene(plx_scene **out, const plx_object *object, const char *data_directory, int variant) {
     *out = NULL;
     char *path = plx_path_join(data_directory, object->file);
-    if (!path) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", object->file);
+    char *textures = object->textures ? plx_path_join(data_directory, object->textures) : NULL;
+    if (!path || (object->textures && !textures)) {
+        free(path);
+        free(textures);
+        return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", object->file);
+    }
     plx_mesh_options options = plx_mesh_options_default();
     options.up = object->up;
     options.trusted = !object->foreign;
+    options.texture_dir = textures;
     memcpy(options.rotation, object->rotation, sizeof options.rotation);
     plx_object_scale(object, variant, options.scale);
     plx_mesh *mesh = NULL;
     int status = plx_mesh_load(&mesh, path, &options);
     free(path);
+    free(textures);
     return status ? status : plx_scene_create(out, mesh);
 }
 

@@ -81,6 +81,8 @@ enum plx_split { PLX_TRAIN, PLX_VALIDATION, PLX_TEST };
 typedef struct plx_object {
     char *id; /* unique, a valid folder name */
     char *name, *class_name, *file /* relative to the data folder */, *licence, *credit, *group;
+    char *
+        textures; /* folder of them, relative to the data folder too: an airliner's livery. NULL: where the file says */
     char up;
     float rotation[9];
     enum plx_split split;
@@ -91,11 +93,14 @@ typedef struct plx_object {
 typedef struct plx_catalogue {
     int count;
     plx_object *objects;
-    char hash[65]; /* SHA-256 of the catalogue file, hex */
+    char hash[65]; /* SHA-256 of the catalogue file, hex; of several, of one after the other */
 } plx_catalogue;
 
-int plx_catalogue_load(plx_catalogue *out, const char *path);
+/* `paths`: a file, or several with commas between them. */
+int plx_catalogue_load(plx_catalogue *out, const char *paths);
 void plx_catalogue_free(plx_catalogue *catalogue);
+/* Its licence lets a model that learned from it be given away: CC0 or CC-BY. Others are for training and evaluation here. */
+bool plx_object_is_free(const plx_object *object);
 const char *plx_split_name(enum plx_split split); /* "train", "validation", "test" */
 
 /* Loads an object's mesh from the unpacked data folder; `variant` 0 is the object as it is, 1.. are baked

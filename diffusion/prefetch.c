@@ -17,6 +17,7 @@ struct plx_prefetch {
     int batch;
     int64_t next, last; /* steps: to be made, to end at */
     int64_t made, taken;
+    double waited; /* seconds; the caller's */
     plx_batch_fn fn;
     void *user;
     slot slots[DEPTH];
@@ -84,7 +85,9 @@ failed:
 
 int plx_prefetch_next(plx_prefetch *p, plx_views **items) {
     pthread_mutex_lock(&p->mutex);
+    double began = plx_now();
     while (p->made == p->taken) pthread_cond_wait(&p->changed, &p->mutex);
+    p->waited += plx_now() - began;
     slot *s = &p->slots[p->taken % DEPTH];
     p->taken++; /* frees the slot before it: the worker keeps DEPTH - 1 ahead of `taken` */
     pthread_cond_broadcast(&p->changed);
@@ -92,6 +95,10 @@ int plx_prefetch_next(plx_prefetch *p, plx_views **items) {
     if (s->status) return plx_fail(s->status, "%s", s->error);
     *items = s->items;
     return PLX_OK;
+}
+
+double plx_prefetch_waited(const plx_prefetch *p) {
+    return p->waited;
 }
 
 void plx_prefetch_stop(plx_prefetch *p) {

@@ -11,6 +11,8 @@ int plx_prefetch_start(plx_prefetch **out, const plx_train_options *options, int
                        plx_batch_fn fn, void *user);
 /* The next step's items, (batch), valid until the next call. An error of the callback comes out here. */
 int plx_prefetch_next(plx_prefetch *prefetch, plx_views **items);
+/* Seconds that plx_prefetch_next has waited so far: what the data cost the caller. */
+double plx_prefetch_waited(const plx_prefetch *prefetch);
 void plx_prefetch_stop(plx_prefetch *prefetch);
 
 #endif

@@ -65,6 +65,7 @@ typedef struct trainer {
     int count;
     int64_t logged; /* step of the last log line */
     double norm_sum, log_time, save_time;
+    double waited; /* seconds for data, up to the last log line */
     FILE *log;
     double best; /* validation PSNR */
 } trainer;
@@ -196,7 +197,8 @@ static void log_line(trainer *t, json_t *line) {
     json_decref(line);
 }
 
-static void log_losses(trainer *t) {
+/* `waited`: seconds for data since the beginning. */
+static void log_losses(trainer *t, double waited) {
     int64_t steps = t->step - t->logged;
     double now = plx_now(), seconds = now - t->log_time;
     json_t *line = json_object();
@@ -209,6 +211,8 @@ static void log_losses(trainer *t) {
     json_object_set_new(line, "gradient_norm", json_real(t->norm_sum / (double)steps));
     json_object_set_new(line, "seconds_per_step", json_real(seconds / (double)steps));
     json_object_set_new(line, "encodes_per_second", json_real((double)steps * t->o->batch / seconds));
+    json_object_set_new(line, "data_wait", json_real((waited - t->waited) / seconds)); /* share of the time */
+    t->waited = waited;
     json_object_set_new(line, "peak_mb", json_real((double)plx_tape_peak_bytes(t->tape) / 1e6));
     t->norm_sum = 0;
     t->logged = t->step;
@@ -431,7 +435,8 @@ int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_
         if (status) break;
         t.step++;
         snprintf(note, sizeof note, "%s %.4f", t.terms[0].name, (double)t.terms[0].loss->data[0]);
-        if (t.step % options->log_every == 0 || t.step == options->steps) log_losses(&t);
+        if (t.step % options->log_every == 0 || t.step == options->steps)
+            log_losses(&t, plx_prefetch_waited(prefetch));
         if (ferror(t.log)) {
             status = plx_fail(PLX_ERROR_IO, "%s/log.jsonl: cannot be written", options->folder);
             break;

@@ -49,7 +49,7 @@ typedef struct plx_mesh_options {
     float scale[3];          /* per-axis factor (x, y, z after the turn) before centring: baked variants */
     float smooth_angle;      /* radians; sharper edges keep a crease. Default 45 degrees */
     bool normalise;          /* centre the bounding box on the origin, diagonal 1. Default true */
-    const char *texture_dir; /* further folder to look for textures in, or NULL */
+    const char *texture_dir; /* folder to look for textures in before the file's own, or NULL */
     bool trusted;            /* the file is ours: read at once, not in a process of its own with limits */
 } plx_mesh_options;
 

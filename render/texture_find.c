@@ -69,11 +69,11 @@ static bool find_in(const char *folder, const char *name, char path[PLX_PATH_SIZ
     return base && base[1] && find_below(folder, base + 1, path);
 }
 
-/* Below the mesh's folder, the further one, then where data sets keep textures apart from meshes (Google Scanned Objects:
+/* Below the folder that was named, if one was, the mesh's, then where data sets keep textures apart from meshes (Google Scanned Objects:
  * meshes/model.obj, materials/textures/texture.png). All are the mesh's own: no other object's texture can be met. */
 static bool find_around(const char *folder, const char *further, const char *name, char path[PLX_PATH_SIZE]) {
     static const char *const apart[] = {"textures", "../textures", "../materials/textures"};
-    if (find_in(folder, name, path) || (further && find_in(further, name, path))) return true;
+    if ((further && find_in(further, name, path)) || find_in(folder, name, path)) return true;
     for (size_t i = 0; i < sizeof apart / sizeof *apart; i++) {
         char other[PLX_PATH_SIZE + 32];
         snprintf(other, sizeof other, "%s/%s", folder, apart[i]);

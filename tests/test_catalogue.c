@@ -32,6 +32,77 @@ TEST(catalogue, default_set) {
     plx_catalogue_free(&catalogue);
 }
 
+/* FlightGear's objects are the GPL's, none of the default set's is: training knows them apart. Two catalogues are one. */
+TEST(catalogue, flightgear_and_licences) {
+    plx_catalogue alone, both;
+    REQUIRE(plx_catalogue_load(&alone, "datasets/flightgear.tsv") == 0, "%s", plx_error());
+    REQUIRE(plx_catalogue_load(&both, "datasets/objects.tsv,datasets/flightgear.tsv") == 0, "%s",
+            plx_error());
+    EXPECT(alone.count > 600 && both.count == 820 + alone.count, "%d, %d objects", alone.count, both.count);
+    int unfree = 0, liveries = 0;
+    for (int i = 0; i < both.count; i++) {
+        unfree += !plx_object_is_free(&both.objects[i]);
+        liveries += both.objects[i].textures != NULL;
+    }
+    EXPECT(unfree == alone.count, "%d objects are not to be given away", unfree);
+    EXPECT(liveries > 300, "%d liveries", liveries);
+    EXPECT(strcmp(alone.hash, both.hash), "the hashes are equal");
+    plx_catalogue_free(&alone);
+    plx_catalogue_free(&both);
+    EXPECT(plx_catalogue_load(&both, "datasets/objects.tsv,datasets/objects.tsv") == PLX_ERROR_INPUT,
+           "twice the same ids");
+    static const char *const licences[] = {"CC0-1.0",      "CC-BY-3.0-US",     "CC-BY-4.0", "CC-BY-SA-4.0",
+                                           "CC-BY-NC-3.0", "GPL-2.0-or-later", ""};
+    for (int i = 0; i < 7; i++)
+        EXPECT(plx_object_is_free(&(plx_object){.licence = (char *)licences[i]}) == (i < 3), "%s",
+               licences[i]);
+}
+
+/* A folder of textures goes before the file's own: an airliner's paint. */
+TEST(catalogue, textures_of_a_livery) {
+    char path[512], text[1024];
+    plx_catalogue catalogue;
+    const char *folder = small_set();
+    const char colours[2][4] = {"own", "red"};
+    for (int i = 0; i < 2; i++) {
+        plx_image paint;
+        snprintf(path, sizeof path, "%s/paint-%s", folder, colours[i]);
+        plx_make_directories(path);
+        snprintf(path, sizeof path, "%s/paint-%s/paint.png", folder, colours[i]);
+        REQUIRE(plx_image_create(&paint, 2, 2, 3) == 0, "%s", plx_error());
+        for (int k = 0; k < 4; k++) paint.data[3 * k + (i ? 0 : 1)] = 0.8f;
+        EXPECT(plx_png_save(path, &paint) == 0, "%s", plx_error());
+        plx_image_free(&paint);
+    }
+    snprintf(
+        text, sizeof text,
+        "mtllib paint.mtl\nusemtl p\nv -1 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\nf 1/1 2/2 3/3\n");
+    snprintf(path, sizeof path, "%s/paint-own/p.obj", folder);
+    plx_file_write(path, text, strlen(text));
+    snprintf(text, sizeof text, "newmtl p\nKd 1 1 1\nmap_Kd paint.png\n");
+    snprintf(path, sizeof path, "%s/paint-own/paint.mtl", folder);
+    plx_file_write(path, text, strlen(text));
+    snprintf(text, sizeof text,
+             "id\tname\tclass\tfile\tlicence\tcredit\tup\trotation\tgroup\tsplit\ttrain_ok\tnote\ttextures\n"
+             "a\tA\tc\tpaint-own/p.obj\tCC0-1.0\tme\ty\t\ta\ttrain\t1\t\t\n"
+             "b\tB\tc\tpaint-own/p.obj\tCC0-1.0\tme\ty\t\ta\ttrain\t1\t\tpaint-red\n");
+    snprintf(path, sizeof path, "%s/paint.tsv", folder);
+    plx_file_write(path, text, strlen(text));
+    REQUIRE(plx_catalogue_load(&catalogue, path) == 0, "%s", plx_error());
+    for (int i = 0; i < 2; i++) {
+        plx_scene *scene;
+        REQUIRE(plx_object_scene(&scene, &catalogue.objects[i], folder, 0) == 0, "%s", plx_error());
+        plx_view view = {.camera = plx_camera_orbit(0, 0, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, 32, 32)};
+        EXPECT(plx_scene_draw(scene, &view, NULL) == 0, "%s", plx_error());
+        const float *middle = view.colour.data + 4 * (16 * 32 + 16);
+        EXPECT(middle[3] > 0.5f && (i ? middle[0] > middle[1] : middle[1] > middle[0]), "object %d: %g %g %g",
+               i, (double)middle[0], (double)middle[1], (double)middle[2]);
+        plx_image_free(&view.colour);
+        plx_scene_free(scene);
+    }
+    plx_catalogue_free(&catalogue);
+}
+
 /* FIPS 180-4: the digest of "abc" is known, so the hash of a catalogue is that of its bytes. */
 TEST(catalogue, bad_input) {
     char path[512], text[1024], wanted[64];

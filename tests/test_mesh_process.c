@@ -238,3 +238,23 @@ TEST(mesh_process, cut_files) {
                    plx_error());
     }
 }
+
+/* A mesh that is right but for its promise of 2.1e9 faces: Assimp asks for their memory, past the child's limit of 8 GB. */
+TEST(mesh_process, memory_has_a_limit) {
+    static const char text[] =
+        "AC3Db\nMATERIAL \"m\" rgb 1 1 1  amb 1 1 1  emis 0 0 0  spec 0 0 0  shi 0  trans 0\n"
+        "OBJECT world\nkids 1\nOBJECT poly\nnumvert 3\n0 0 0\n1 0 0\n0 1 0\nnumsurf %s\n"
+        "SURF 0x10\nmat 0\nrefs 3\n0 0 0\n1 0 0\n2 0 0\nkids 0\n";
+    static const char *const promised[] = {"1", "2100000000"};
+    for (int i = 0; i < 2; i++) {
+        char path[1100], bytes[512];
+        plx_mesh *mesh;
+        snprintf(path, sizeof path, "%s/promise%d.ac", test_directory(), i);
+        int length = snprintf(bytes, sizeof bytes, text, promised[i]);
+        plx_file_write(path, bytes, (size_t)length);
+        int status = plx_mesh_load(&mesh, path, NULL);
+        EXPECT(i ? status < 0 && strstr(plx_error(), path) && !strchr(plx_error(), '\n') : status == PLX_OK,
+               "%s faces: %d, %s", promised[i], status, plx_error());
+        plx_mesh_free(mesh);
+    }
+}

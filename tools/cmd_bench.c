@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/bench_data.h"
 #include "tools/bench_report.h"
 #include "tools/bench_scaling.h"
 #include "tools/bench_stages.h"
 #include "tools/bench_store.h"
 
 typedef struct bench_values {
-    const char *output, *filter, *model;
+    const char *output, *filter, *model, *data, *catalogue;
     int runs;
     unsigned tables;
     float fail_over;
@@ -35,6 +36,10 @@ static const plx_option options[] = {
          "how stages grow with their sizes instead: fitted exponents, and with -o FILE.json also FILE.svg"},
     {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE",
      .help = "weights (default: the shipped model)"},
+    {PLX_OPTION_TEXT, "data", 0, AT(data), NULL, .word = "DIR",
+     .help = "also load and draw the objects that `make data` put there"},
+    {PLX_OPTION_TEXT, "catalogue", 0, AT(catalogue), "datasets/objects.tsv", .word = "FILE",
+     .help = "its objects"},
     {PLX_OPTION_FLAG, "compare", 0, AT(compare), .help = "compare two files of earlier runs, A then B"},
     {PLX_OPTION_FLOAT, "fail-over", 0, AT(fail_over), NULL, 0, 1e6, .word = "PERCENT",
      .help = "with --compare: exit 1 if an entry is slower by more, beyond the noise"},
@@ -130,6 +135,22 @@ static int bench_store(job *j) {
     return PLX_OK;
 }
 
+static int bench_data(job *j) {
+    if (!j->values->data || !wanted(j, "stage", plx_bench_data_name)) return PLX_OK;
+    plx_bench_entry entry = {.kind = "stage", .table = "cpu"};
+    double rate;
+    snprintf(entry.name, sizeof entry.name, "%s", plx_bench_data_name);
+    int status = plx_bench_data_measure(&entry.timing, &rate, j->values->catalogue, j->values->data);
+    if (!status) status = plx_bench_add(&j->bench, &entry);
+    if (status) return status;
+    plx_bench_print_heading(stdout, entry.kind);
+    plx_bench_print_entry(stdout, &entry, &j->bench.peaks);
+    printf("%.0f views/s of the median object, loading included, on %d threads; %.0f of all\n",
+           omp_get_max_threads() * PLX_BENCH_DATA_VIEWS / plx_timing_quantile(&entry.timing, 0.5),
+           omp_get_max_threads(), rate);
+    return PLX_OK;
+}
+
 /* How many entries the filter lets through. */
 static int count_wanted(const job *j) {
     char name[96];
@@ -146,7 +167,7 @@ static int count_wanted(const job *j) {
         plx_bench_store_name(i, name);
         count += wanted(j, "store", name);
     }
-    return count;
+    return count + (j->values->data && wanted(j, "stage", plx_bench_data_name));
 }
 
 /* "a/b.json" -> "a/b.svg"; NULL for NULL; *out is malloc'ed. */
@@ -193,6 +214,7 @@ static int run_entries(job *j, const plx_run *run) {
     if (!status) status = bench_kernels(j);
     if (!status) status = bench_stages(j);
     if (!status) status = bench_store(j);
+    if (!status) status = bench_data(j);
     return !status && v->output ? plx_bench_save(&j->bench, run, NULL, v->output) : status;
 }
 

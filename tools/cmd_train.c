@@ -9,6 +9,7 @@ typedef struct train_values {
     int stage, batch, size, denoiser_width, targets, warmup, variants, validate, validation_objects, overfit;
     int64_t steps, seed;
     float rate, save_minutes, condition_noise;
+    bool local;
 } train_values;
 
 #define AT(member) offsetof(train_values, member)
@@ -37,7 +38,9 @@ static const plx_option options[] = {
     {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR",
      .help = "where make data put the default set"},
     {PLX_OPTION_TEXT, "catalogue", 0, AT(catalogue), "datasets/objects.tsv", .word = "FILE",
-     .help = "its objects"},
+     .help = "its objects; several files with commas"},
+    {PLX_OPTION_FLAG, "local", 0, AT(local),
+     .help = "also objects whose licence keeps a model of them from being given away; the model says so"},
     {PLX_OPTION_TEXT, "views", 0, AT(views), NULL, .word = "DIR",
      .help = "train on the views of this data set (SRN, transforms.json) instead"},
     {PLX_OPTION_INT, "variants", 0, AT(variants), "8", 1, 1000, .help = "scales and lights an object"},
@@ -127,6 +130,28 @@ static int validation_views(plx_validation *v, const source *s, int size) {
     return status;
 }
 
+/* Objects to train on that are neither CC0 nor CC-BY; *licence is the first one's. */
+static int count_unfree(const source *s, const char **licence) {
+    int count = 0;
+    for (int i = s->catalogue.count - 1; i >= 0; i--) {
+        const plx_object *object = &s->catalogue.objects[i];
+        if (object->split != PLX_TRAIN || !object->train_ok || plx_object_is_free(object)) continue;
+        *licence = object->licence;
+        count++;
+    }
+    return count;
+}
+
+static int check_licences(const source *s) {
+    const char *licence;
+    int count = count_unfree(s, &licence);
+    if (!count || s->values->local) return PLX_OK;
+    return plx_fail(
+        PLX_ERROR_INPUT,
+        "%s: %d objects under %s: a model of them is not to be given away; --local trains one for here",
+        s->values->catalogue, count, licence);
+}
+
 static int open_source(source *s) {
     const train_values *v = s->values;
     if (v->views) return plx_dataset_open(&s->dataset, v->views);
@@ -136,10 +161,13 @@ static int open_source(source *s) {
         const plx_object *object = &s->catalogue.objects[i];
         if (object->split == PLX_TRAIN && object->train_ok && ++n == v->overfit) s->catalogue.count = i + 1;
     }
-    return plx_training_set_open(&s->set, &s->catalogue, PLX_TRAIN, v->data, plx_show_progress, NULL);
+    status = check_licences(s);
+    return status
+               ? status
+               : plx_training_set_open(&s->set, &s->catalogue, PLX_TRAIN, v->data, plx_show_progress, NULL);
 }
 
-/* What goes into the model's own record. */
+/* What goes into the model's own record. A model that goes on from a local one stays one: `local_only` is never removed. */
 static char *record_text(const plx_run *run, const source *s) {
     json_t *record =
         json_pack("{s:o, s:s, s:s, s:s}", "command", plx_run_record(run), "data",
@@ -148,6 +176,15 @@ static char *record_text(const plx_run *run, const source *s) {
                   s->dataset ? "the data set's own"
                              : "3D models of the Debian package sweethome3d-furniture, CC0 and CC-BY: "
                                "authors in datasets/objects.tsv");
+    const char *licence;
+    int unfree = s->dataset ? 0 : count_unfree(s, &licence);
+    char line[256];
+    snprintf(line, sizeof line, "trained on %d objects under %.40s", unfree, unfree ? licence : "");
+    if (record && unfree) {
+        json_object_set_new(record, "local_only", json_string(line));
+        json_object_set_new(record, "data", json_string(s->values->catalogue));
+        json_object_set_new(record, "credits", json_string("authors and licences in the catalogue"));
+    }
     char *text = record ? json_dumps(record, 0) : NULL;
     json_decref(record);
     return text;

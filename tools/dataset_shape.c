@@ -99,19 +99,46 @@ typedef struct hull {
     int carving_count;
 } hull;
 
-static void carve(hull *out, const double centre[3], double radius) {
+/* True where the silhouette has something in the cell, or (wide) in one beside it. */
+static bool in_silhouette(const plx_seen_view *view, int cell, bool wide) {
+    const int side = PLX_CHECK_CELLS;
+    if (!wide) return view->cells[cell] > 0;
+    for (int k = 0; k < 9; k++) {
+        int row = cell / side + k / 3 - 1, col = cell % side + k % 3 - 1;
+        if (row >= 0 && col >= 0 && row < side && col < side && view->cells[row * side + col]) return true;
+    }
+    return false;
+}
+
+/* Points of a grid in the box. */
+static void carve(hull *out, const double low[3], const double high[3], bool wide) {
+    out->count = 0;
     for (int i = 0; i < GRID * GRID * GRID; i++) {
         float point[3], depth;
         int place[3] = {i % GRID, i / GRID % GRID, i / GRID / GRID}, outside = 0;
-        for (int k = 0; k < 3; k++)
-            point[k] = (float)(centre[k] + radius * ((place[k] + 0.5) * 2 / GRID - 1));
+        for (int k = 0; k < 3; k++) point[k] = (float)(low[k] + (high[k] - low[k]) * (place[k] + 0.5) / GRID);
         for (int v = 0; v < out->carving_count && !outside; v++) {
             int cell = cell_of(out->carving[v], point, &depth);
-            outside =
-                cell >= 0 ? out->carving[v]->cells[cell] == 0 : depth <= 0; /* beside the picture it may be */
+            outside = cell >= 0 ? !in_silhouette(out->carving[v], cell, wide)
+                                : depth <= 0; /* beside the picture it may be */
         }
         if (!outside) memcpy(out->points[out->count++], point, sizeof point);
     }
+}
+
+/* First roughly, then in the box of what is left: a ship or a wing is thinner than the first grid's step. */
+static void carve_twice(hull *out, const double centre[3], double radius) {
+    double low[3], high[3], step = 2 * radius / GRID;
+    for (int k = 0; k < 3; k++) low[k] = centre[k] - radius, high[k] = centre[k] + radius;
+    carve(out, low, high, true);
+    for (int k = 0; k < 3 && out->count; k++) {
+        low[k] = INFINITY, high[k] = -INFINITY;
+        for (int i = 0; i < out->count; i++) {
+            low[k] = fmin(low[k], (double)out->points[i][k] - step);
+            high[k] = fmax(high[k], (double)out->points[i][k] + step);
+        }
+    }
+    if (out->count) carve(out, low, high, false);
 }
 
 /* Share of the cells that are all object and have a point of the hull in them or beside them, over all carving views. */
@@ -183,7 +210,7 @@ void plx_check_shape(const plx_seen_object *seen, plx_findings *findings, int ob
     if (with < seen->count || of.carving_count < 4 || !isfinite(radius) || radius <= 0) return;
     of.points = malloc(GRID * GRID * GRID * sizeof *of.points);
     if (!of.points) return;
-    carve(&of, centre, radius);
+    carve_twice(&of, centre, radius);
     double share = filled(&of);
     if (share < FILLED_WELL)
         plx_find(findings, share < FILLED, "pose", object, -1,
