@@ -32,6 +32,15 @@ plx_levels plx_levels_of(const plx_image *image) {
     return out;
 }
 
+double plx_levels_measure(double (*metric)(const plx_levels *a, const plx_levels *b), const plx_image *a,
+                          const plx_image *b) {
+    plx_levels p = plx_levels_of(a), q = plx_levels_of(b);
+    double value = metric(&p, &q);
+    free(p.planes);
+    free(q.planes);
+    return value;
+}
+
 plx_filter plx_filter_gaussian(int radius, double sigma) {
     plx_filter f = {.radius = radius};
     double sum = 0;

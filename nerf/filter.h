@@ -39,6 +39,10 @@ typedef struct plx_levels {
 
 plx_levels plx_levels_of(const plx_image *image); /* aborts without memory */
 
+/* What `metric` says of the levels of two images. */
+double plx_levels_measure(double (*metric)(const plx_levels *a, const plx_levels *b), const plx_image *a,
+                          const plx_image *b);
+
 /* The metrics of nerf.h, on levels of one size. */
 double plx_levels_psnr(const plx_levels *a, const plx_levels *b);
 double plx_levels_sharpness(const plx_levels *image, const plx_levels *truth, const plx_image *mask);

@@ -280,11 +280,7 @@ static void check(const plx_image *a, const plx_image *b) {
 
 double plx_flip(const plx_image *reference, const plx_image *test) {
     check(reference, test);
-    plx_levels a = plx_levels_of(reference), b = plx_levels_of(test);
-    double flip = plx_levels_flip(&a, &b);
-    free(a.planes);
-    free(b.planes);
-    return flip;
+    return plx_levels_measure(plx_levels_flip, reference, test);
 }
 
 int plx_flip_map(plx_image *out, const plx_image *reference, const plx_image *test) {

@@ -21,10 +21,6 @@ static size_t round_up(size_t size, size_t to) {
     return (size + to - 1) / to * to;
 }
 
-uint64_t plx_bytes_hash(plx_bytes bytes) {
-    return XXH3_64bits(bytes.data, bytes.size);
-}
-
 uint64_t plx_content_hash(const void *data, size_t size) {
     return XXH3_64bits(data, size);
 }

@@ -18,7 +18,6 @@ typedef struct plx_bytes {
     size_t size;
 } plx_bytes;
 
-uint64_t plx_bytes_hash(plx_bytes bytes);                         /* XXH3, 64 bits: the checksums */
 void plx_bytes_digest(plx_bytes bytes, unsigned char digest[16]); /* 128 bits: the name of a decoder */
 
 /* Size of the key; PLX_ERROR_INPUT for what is no id. */
@@ -37,8 +36,9 @@ int plx_latent_part_parse(plx_latent *out, enum plx_latent_part part, plx_bytes 
 int plx_latent_validate(const plx_latent *latent, enum plx_latent_type as);
 
 typedef struct plx_latent_record {
-    uint64_t check[PLX_PARTS], check_texts; /* plx_bytes_hash of the parts, and of what follows the record */
-    uint64_t size[PLX_PARTS];               /* bytes; 0: there is none */
+    uint64_t check[PLX_PARTS],
+        check_texts;          /* plx_content_hash of the parts, and of what follows the record */
+    uint64_t size[PLX_PARTS]; /* bytes; 0: there is none */
     unsigned char decoder[16];
     int64_t written;
 } plx_latent_record;

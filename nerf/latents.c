@@ -54,7 +54,7 @@ static int get_part(plx_latent *out, plx_transaction *t, plx_bytes key, const pl
     if (bytes.size != record->size[part])
         return plx_fail(PLX_ERROR_INPUT, "its %s: %zu bytes of %llu", plx_table_name((int)part), bytes.size,
                         (unsigned long long)record->size[part]);
-    if (check && plx_bytes_hash(bytes) != record->check[part])
+    if (check && plx_content_hash(bytes.data, bytes.size) != record->check[part])
         return plx_fail(PLX_ERROR_INPUT, "the checksum of its %s is wrong", plx_table_name((int)part));
     return plx_latent_part_parse(out, part, bytes);
 }
@@ -63,7 +63,7 @@ static int get_all(plx_latent *out, plx_transaction *t, plx_bytes key, bool chec
     plx_latent_record record;
     plx_bytes texts;
     int status = get_record(&record, &texts, t, key);
-    if (!status && check && plx_bytes_hash(texts) != record.check_texts)
+    if (!status && check && plx_content_hash(texts.data, texts.size) != record.check_texts)
         status = plx_fail(PLX_ERROR_INPUT, "the checksum of its texts is wrong");
     if (!status) status = plx_latent_texts_parse(out, texts);
     for (int part = 0; part < PLX_PARTS && !status; part++)
@@ -136,7 +136,7 @@ static int put_part(plx_transaction *t, plx_bytes key, const plx_latent *latent,
     int status = plx_table_reserve(&data, t, (int)part, key, size);
     if (status) return status;
     plx_latent_part_encode(data, latent, part, as);
-    record->check[part] = plx_bytes_hash((plx_bytes){data, size});
+    record->check[part] = plx_content_hash(data, size);
     return PLX_OK;
 }
 
@@ -181,7 +181,7 @@ static int put_record(plx_transaction *t, plx_bytes key, const plx_latent *laten
     char *texts = malloc(size);
     if (!texts) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
     plx_latent_texts_encode(texts, latent); /* aside: they may lie in what is replaced */
-    record->check_texts = plx_bytes_hash((plx_bytes){texts, size});
+    record->check_texts = plx_content_hash(texts, size);
     record->written = (int64_t)time(NULL);
     void *data;
     int status = plx_table_reserve(&data, t, PLX_TABLE_OBJECTS, key, sizeof *record + size);

@@ -27,11 +27,7 @@ double plx_levels_psnr(const plx_levels *a, const plx_levels *b) {
 
 double plx_psnr(const plx_image *a, const plx_image *b) {
     check_colours("psnr", a, b);
-    plx_levels p = plx_levels_of(a), q = plx_levels_of(b);
-    double psnr = plx_levels_psnr(&p, &q);
-    free(p.planes);
-    free(q.planes);
-    return psnr;
+    return plx_levels_measure(plx_levels_psnr, a, b);
 }
 
 static bool is_inside(const plx_image *mask, int row, int column) {

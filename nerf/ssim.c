@@ -85,11 +85,7 @@ double plx_levels_ssim(const plx_levels *a, const plx_levels *b) {
 
 double plx_ssim(const plx_image *a, const plx_image *b) {
     check("ssim", a, b, PLX_SSIM_SIDE);
-    plx_levels p = plx_levels_of(a), q = plx_levels_of(b);
-    double ssim = plx_levels_ssim(&p, &q);
-    free(p.planes);
-    free(q.planes);
-    return ssim;
+    return plx_levels_measure(plx_levels_ssim, a, b);
 }
 
 /* ---- several scales ----------------------------------------------------------------------------------------------- */

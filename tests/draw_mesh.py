@@ -5,9 +5,7 @@ render/render.h."""
 import ctypes as c
 import sys
 
-import numpy as np
-
-from render_scene import View, check, declare
+from render_scene import View, check, declare, take_pixels
 
 
 class MeshOptions(c.Structure):
@@ -51,9 +49,7 @@ def draw(library, path):
     view = View(camera=library.plx_camera_orbit(0.6, 0.3, 1.3, 0.9, 48, 48))
     how = library.plx_draw_options_default()
     check(library, library.plx_scene_draw(scene, c.byref(view), c.byref(how)))
-    image = view.colour
-    array = np.ctypeslib.as_array(image.data, (image.height, image.width, image.channels)).copy()
-    library.plx_image_free(c.byref(view.colour))
+    array = take_pixels(library, view.colour)
     library.plx_scene_free(scene)
     return triangles, array
 

@@ -42,15 +42,20 @@ def check(library, status):
         sys.exit(library.plx_error().decode())
 
 
+def take_pixels(library, image):
+    """Its pixels (H,W,C); the image is freed."""
+    array = np.ctypeslib.as_array(image.data, (image.height, image.width, image.channels)).copy()
+    library.plx_image_free(c.byref(image))
+    return array
+
+
 def render(library, scene):
     field = c.c_void_p()
     check(library, library.plx_field_load(c.byref(field), scene.encode(), False))
     view = View(camera=library.plx_camera_orbit(0.6, 0.3, 1.3, 0.9, 64, 64))
     options = library.plx_render_options_default()
     check(library, library.plx_field_render(field, c.byref(view), c.byref(options)))
-    image = view.colour
-    array = np.ctypeslib.as_array(image.data, (image.height, image.width, image.channels)).copy()
-    library.plx_image_free(c.byref(view.colour))
+    array = take_pixels(library, view.colour)
     library.plx_field_free(field)
     return array
 

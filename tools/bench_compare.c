@@ -27,11 +27,6 @@ static int read_bench(json_t **out, const char *path) {
     return plx_fail(PLX_ERROR_INPUT, "%s: not a file of parallax bench (%s)", path, PLX_BENCH_FORMAT);
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static int read_entry(plx_bench_entry *out, const json_t *json, const char *path) {
     const char *name;
     const json_t *runs;
@@ -46,7 +41,7 @@ static int read_entry(plx_bench_entry *out, const json_t *json, const char *path
         if (!(seconds > 0)) return plx_fail(PLX_ERROR_INPUT, "%s: %s: a run of no time", path, name);
         out->timing.seconds[out->timing.runs++] = seconds;
     }
-    qsort(out->timing.seconds, (size_t)out->timing.runs, sizeof(double), ascending);
+    qsort(out->timing.seconds, (size_t)out->timing.runs, sizeof(double), plx_ascending);
     return PLX_OK;
 }
 

@@ -30,11 +30,6 @@ static int draw_object(int index, void *user) {
     return status;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 int plx_bench_data_measure(plx_timing *out, double *rate, const char *catalogue, const char *data) {
     drawing d = {.data = data, .seconds = out->seconds};
     *out = (plx_timing){.repetitions = 1};
@@ -45,7 +40,7 @@ int plx_bench_data_measure(plx_timing *out, double *rate, const char *catalogue,
     if (!status) status = plx_run_jobs("draw", d.objects, draw_object, &d);
     *rate = d.objects * PLX_BENCH_DATA_VIEWS / (plx_now() - began);
     out->runs = d.objects;
-    if (!status) qsort(out->seconds, (size_t)out->runs, sizeof *out->seconds, ascending);
+    if (!status) qsort(out->seconds, (size_t)out->runs, sizeof *out->seconds, plx_ascending);
     plx_catalogue_free(&d.catalogue);
     return status;
 }

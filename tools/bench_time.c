@@ -6,7 +6,7 @@
 static const double run_seconds =
     0.005; /* at least, for each run: the clock's own error is then below 1e-4 */
 
-static int ascending(const void *a, const void *b) {
+int plx_ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
@@ -38,7 +38,7 @@ int plx_timing_measure(plx_timing *out, const plx_workload *work, plx_timing_pla
         status = run_often(work, out->repetitions, &out->seconds[out->runs]);
         out->runs += !status;
     }
-    qsort(out->seconds, (size_t)out->runs, sizeof *out->seconds, ascending);
+    qsort(out->seconds, (size_t)out->runs, sizeof *out->seconds, plx_ascending);
     return status;
 }
 

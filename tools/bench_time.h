@@ -19,6 +19,9 @@ typedef struct plx_timing_plan {
 /* A warm-up that passes the limit by itself counts as the first run. */
 int plx_timing_measure(plx_timing *out, const plx_workload *work, plx_timing_plan plan);
 
+/* Two doubles for qsort. */
+int plx_ascending(const void *a, const void *b);
+
 /* Linear between the runs; q 0 is the minimum, 1/2 the median. */
 double plx_timing_quantile(const plx_timing *timing, double q);
 

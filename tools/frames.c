@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "nerf/latents.h"
 #include "tools/output.h"
 
 static const char *const picture_names[PLX_PICTURES] = {"rgb", "depth", "alpha", "normal"};
@@ -100,15 +101,6 @@ static bool is_finished(const writer *w, int i) {
 
 /* ---- a render that goes on ------------------------------------------------------------------------------------------ */
 
-/* FNV-1a, 64 bits: tells one render from another, against no enemy. */
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {
-    const unsigned char *bytes = data;
-    for (size_t i = 0; i < size; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
-    return hash;
-}
-
-static const uint64_t hash_start = 0xcbf29ce484222325u;
-
 /* All that the frames depend on. */
 static int describe(const writer *w, json_t **out) {
     const plx_frames *f = w->frames;
@@ -116,11 +108,11 @@ static int describe(const writer *w, json_t **out) {
     size_t size;
     int status = plx_file_read(&data, &size, f->scene, (size_t)1 << 34);
     if (status) return status;
-    snprintf(scene, sizeof scene, "%016llx", (unsigned long long)hash_bytes(hash_start, data, size));
+    snprintf(scene, sizeof scene, "%016llx", (unsigned long long)plx_content_hash(data, size));
     free(data);
     snprintf(cameras, sizeof cameras, "%016llx",
-             (unsigned long long)hash_bytes(hash_start, f->path->cameras,
-                                            (size_t)f->path->count * sizeof *f->path->cameras));
+             (unsigned long long)plx_content_hash(f->path->cameras,
+                                                  (size_t)f->path->count * sizeof *f->path->cameras));
     *out = json_pack("{s:s, s:s, s:i, s:s, s:i, s:b, s:b, s:i, s:b}", "version", PLX_VERSION, "scene", scene,
                      "frames", f->path->count, "cameras", cameras, "pictures", (int)f->pictures, "exr",
                      w->kind == FOLDER && f->exr, "in_one", w->in_one, "samples", f->samples, "all_space",
