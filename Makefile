@@ -23,7 +23,7 @@ CFLAGS_debug := -O0 -march=native -g
 CFLAGS_sanitize := -O1 -march=native -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
     $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -fPIC -MMD -MP -I. -DCGLM_ALL_UNALIGNED
-LDLIBS := -lassimp -lembree3 -lOpenEXRCore-3_1 -lmeshoptimizer -lzip -ldnnl -lvl -ljansson -llmdb -lxxhash -lnettle -lpopt -lm
+LDLIBS := -lassimp -lembree3 -lOpenEXRCore-3_1 -lmeshoptimizer -lpng -lzip -ldnnl -lvl -ljansson -llmdb -lxxhash -lnettle -lpopt -lm
 
 library_sources := $(wildcard nerf/core/*.c nerf/tensor/*.c nerf/*.c diffusion/*.c render/*.c datasets/*.c)
 library_headers := $(wildcard nerf/core/*.h nerf/tensor/*.h nerf/*.h diffusion/*.h render/*.h datasets/*.h)
@@ -75,7 +75,7 @@ $(build)/%.o: %.c Makefile
 
 # ---- Debian packages, by name --------------------------------------------------------------------------------------
 deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembree-dev libjansson-dev liblmdb-dev \
-    libmeshoptimizer-dev libopenexr-dev libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libxxhash-dev libzip-dev pkgconf ffmpeg
+    libmeshoptimizer-dev libopenexr-dev libpng-dev libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libxxhash-dev libzip-dev pkgconf ffmpeg
 deps-fuzz: packages := clang libclang-rt-14-dev libomp-dev
 deps-lint: packages := clang clang-format libomp-dev
 deps-data: packages := unzip

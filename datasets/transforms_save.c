@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datasets/datasets.h"
+#include "datasets/writer.h"
 #include "nerf/core/error.h"
 #include "nerf/core/file.h"
 
@@ -21,8 +21,8 @@ static bool same_lens(const plx_camera *a, const plx_camera *b) {
            a->cx == b->cx && a->cy == b->cy;
 }
 
-static json_t *frame_of(const plx_camera *c, const char *folder, int number) {
-    char name[64];
+static json_t *frame_of(const plx_camera *c, const char *folder, const char *depths, int number) {
+    char name[64], depth[64];
     snprintf(name, sizeof name, "%s%s%05d.png", folder, *folder ? "/" : "", number);
     json_t *rows = json_array();
     for (int row = 0; row < 4; row++) {
@@ -31,17 +31,24 @@ static json_t *frame_of(const plx_camera *c, const char *folder, int number) {
             json_array_append_new(line, json_real(row < 3 ? (double)c->c2w[4 * row + column] : column == 3));
         json_array_append_new(rows, line);
     }
-    return json_pack("{s:s, s:o}", "file_path", name, "transform_matrix", rows);
+    snprintf(depth, sizeof depth, "%s/%05d.png", depths ? depths : "", number);
+    return json_pack("{s:s, s:s*, s:o}", "file_path", name, "depth_file_path", depths ? depth : NULL,
+                     "transform_matrix", rows);
 }
 
 int plx_transforms_save(const char *file, const char *folder, int count, const plx_camera *cameras) {
+    return plx_transforms_write(file, folder, NULL, count, cameras);
+}
+
+int plx_transforms_write(const char *file, const char *folder, const char *depths, int count,
+                         const plx_camera *cameras) {
     bool same = true;
     for (int i = 1; i < count; i++) same = same && same_lens(&cameras[0], &cameras[i]);
     json_t *root = json_object(), *frames = json_array();
     json_object_set_new(root, "camera_model", json_string("PINHOLE"));
     if (same) set_lens(root, &cameras[0]);
     for (int i = 0; i < count; i++) {
-        json_t *frame = frame_of(&cameras[i], folder, i);
+        json_t *frame = frame_of(&cameras[i], folder, depths, i);
         if (!same) set_lens(frame, &cameras[i]);
         json_array_append_new(frames, frame);
     }

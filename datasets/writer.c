@@ -62,6 +62,7 @@ int plx_dataset_writer_add(plx_dataset_writer *writer, const plx_view *view) {
         writer->capacity = capacity;
     }
     int status = writer->kind->add(writer, view);
+    if (!status) writer->depths += view->depth.data != NULL;
     if (!status) writer->cameras[writer->count++] = view->camera;
     return status;
 }

@@ -9,6 +9,7 @@ struct plx_dataset_writer {
     char *folder; /* DIRECTORY/NAME */
     int count, capacity;
     plx_camera *cameras; /* (count) of the views that are written */
+    int depths;          /* how many of them have depth */
 };
 
 typedef struct plx_writer_kind {
@@ -20,6 +21,10 @@ typedef struct plx_writer_kind {
         const plx_dataset_writer *writer); /* writes the file without which the folder is no object */
     const char *last;                      /* that file's name */
 } plx_writer_kind;
+
+/* plx_transforms_save with the folder of depth pictures, or NULL. */
+int plx_transforms_write(const char *file, const char *folder, const char *depths, int count,
+                         const plx_camera *cameras);
 
 extern const plx_writer_kind plx_srn_kind, plx_nerfstudio_kind;
 

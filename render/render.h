@@ -134,6 +134,9 @@ int plx_image_load(plx_image *out, const char *path);
 int plx_png_save(const char *path, const plx_image *image);
 int plx_png_encode(uint8_t **out, size_t *size, const plx_image *image); /* the file's bytes, malloc'ed */
 
+/* One channel of 16 bits, as depth is kept in. Atomic. */
+int plx_png16_save(const char *path, const uint16_t *values, int width, int height); /* values: (H,W) */
+
 /* Multi-channel EXR, one plane a channel: names such as "R", "A", "Z", "N.X". Linear, premultiplied. */
 typedef struct plx_exr_channel {
     char name[32];

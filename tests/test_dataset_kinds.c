@@ -370,3 +370,38 @@ TEST(kinds, links_stay_inside) {
     plx_dataset_free(dataset);
     plx_views_free(&views);
 }
+
+/* Depth comes back within half of the format's step, a millimetre along the axis (a world unit being a metre), and nothing as 0. */
+TEST(kinds, nerfstudio_depth) {
+    char folder[600];
+    plx_views views, read;
+    plx_dataset *dataset;
+    plx_draw_options options = plx_draw_options_default();
+    options.depth = true;
+    REQUIRE(plx_views_create(&views, 2) == 0, "%s", plx_error());
+    for (int i = 0; i < 2; i++) {
+        views.views[i].camera =
+            plx_camera_orbit((float)i, 0.3f, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, 40, 40);
+        REQUIRE(plx_scene_draw(posed_scene(), &views.views[i], &options) == 0, "%s", plx_error());
+    }
+    snprintf(views.name, sizeof views.name, "deep");
+    snprintf(folder, sizeof folder, "%s/depth-set", test_directory());
+    REQUIRE(plx_dataset_save("nerfstudio", folder, &views) == 0, "%s", plx_error());
+    REQUIRE(plx_dataset_open(&dataset, folder) == 0, "%s", plx_error());
+    REQUIRE(plx_dataset_load(dataset, 0, NULL, 0, &read) == 0, "%s", plx_error());
+    int hits = 0;
+    for (int v = 0; v < 2; v++) {
+        REQUIRE(read.views[v].depth.data, "view %d has no depth", v);
+        for (int i = 0; i < 1600; i++) {
+            float wrote = views.views[v].depth.data[2 * i], back = read.views[v].depth.data[2 * i];
+            hits += wrote > 0;
+            /* The ray of a corner is 1.22 times as long as its depth along the axis; 1e-6 for float rounding. */
+            EXPECT((wrote > 0) == (back > 0) && fabsf(wrote - back) < 0.5e-3f * 1.22f + 1e-6f,
+                   "view %d, pixel %d: %g, %g", v, i, (double)wrote, (double)back);
+        }
+    }
+    EXPECT(hits > 200, "%d pixels show the object", hits);
+    plx_views_free(&read);
+    plx_views_free(&views);
+    plx_dataset_free(dataset);
+}

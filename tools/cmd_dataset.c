@@ -59,7 +59,7 @@ static const plx_option render_options[] = {
     {PLX_OPTION_INT64, "seed", 0, offsetof(render_values, seed), "1", 0, 9007199254740992.0,
      .help = "of the cameras"},
     {PLX_OPTION_FLAG, "geometry", 0, offsetof(render_values, geometry),
-     .help = "depth and normals in EXR files beside (srn)"},
+     .help = "depth and normals in EXR files beside (srn), depth as 16-bit PNGs (nerfstudio)"},
     {PLX_OPTION_FLAG, "exr", 0, offsetof(render_values, exr),
      .help = "colour, opacity, depth, normal and position of a view in one EXR"},
     {PLX_OPTION_FLAG, "png", 0, offsetof(render_values, png), .help = "depth, normal and position as PNGs"},
