@@ -71,8 +71,10 @@ bool plx_dataset_is_written(const char *kind, const char *directory, const char 
 int plx_dataset_save(const char *kind, const char *directory,
                      const plx_views *views); /* all in one, views->name */
 
-/* transforms.json of pictures FOLDER/00000.png... (folder "": beside it), one a camera. */
-int plx_transforms_save(const char *file, const char *folder, int count, const plx_camera *cameras);
+/* transforms.json of pictures FOLDER/00000.png... (folder "": beside it) and depths DEPTHS/00000.png... (NULL: none), one
+ * a camera. */
+int plx_transforms_save(const char *file, const char *folder, const char *depths, int count,
+                        const plx_camera *cameras);
 
 /* ---- the default object set ---------------------------------------------------------------------------- */
 

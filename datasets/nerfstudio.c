@@ -321,10 +321,9 @@ static int load_depth(plx_view *view, const plx_source *source, const frame *of,
                 from = (size_t)fmin(at[1], file.height - 1) * (size_t)file.width +
                        (size_t)fmin(at[0], file.width - 1);
             }
-            double x = (column + 0.5 - (double)c->cx) / (double)c->fx,
-                   y = (row + 0.5 - (double)c->cy) / (double)c->fy;
             double z = (double)file.data[(size_t)file.channels * from] * 65535 / 1000 * scale;
-            view->depth.data[2 * i] = view->depth.data[2 * i + 1] = (float)(z * sqrt(1 + x * x + y * y));
+            view->depth.data[2 * i] = view->depth.data[2 * i + 1] =
+                (float)(z * plx_camera_stretch(c, row, column));
         }
     plx_image_free(&file);
     return PLX_OK;

@@ -6,25 +6,22 @@
 
 #include "datasets/writer.h"
 #include "nerf/core/error.h"
-#include "nerf/core/file.h"
 
 static int add_depth(const plx_dataset_writer *writer, const plx_view *view) {
     const plx_camera *c = &view->camera;
     char name[64];
-    snprintf(name, sizeof name, "depth/%05d.png", writer->count);
-    char *path = plx_path_join(writer->folder, name), *folder = plx_path_join(writer->folder, "depth");
+    char *path = NULL;
+    snprintf(name, sizeof name, "%05d.png", writer->count);
     uint16_t *values = calloc((size_t)c->width * (size_t)c->height, sizeof *values);
-    int status = path && folder && values ? plx_make_directories(folder)
-                                          : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", writer->folder);
+    int status = values ? plx_dataset_writer_part(&path, writer, "depth", name)
+                        : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", writer->folder);
     for (int i = 0; i < c->width * c->height && !status; i++) {
-        double x = (i % c->width + 0.5 - (double)c->cx) / (double)c->fx,
-               y = (i / c->width + 0.5 - (double)c->cy) / (double)c->fy;
-        double value = rint(1000 * (double)view->depth.data[2 * (size_t)i] / sqrt(1 + x * x + y * y));
+        double stretch = plx_camera_stretch(c, i / c->width, i % c->width);
+        double value = rint(1000 * (double)view->depth.data[2 * (size_t)i] / stretch);
         if (value > 0 && value <= 65535) values[i] = (uint16_t)value;
     }
     if (!status) status = plx_png16_save(path, values, c->width, c->height);
     free(values);
-    free(folder);
     free(path);
     return status;
 }
@@ -41,8 +38,8 @@ static int add(const plx_dataset_writer *writer, const plx_view *view) {
 
 static int finish(const plx_dataset_writer *writer) {
     char *path = plx_path_join(writer->folder, "transforms.json");
-    int status = path ? plx_transforms_write(path, "images", writer->depths == writer->count ? "depth" : NULL,
-                                             writer->count, writer->cameras)
+    int status = path ? plx_transforms_save(path, "images", writer->depths == writer->count ? "depth" : NULL,
+                                            writer->count, writer->cameras)
                       : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", writer->folder);
     free(path);
     return status;

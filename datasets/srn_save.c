@@ -27,12 +27,11 @@ static int write_pose(const plx_camera *camera, const char *folder, const char *
     return write_text(folder, name, text);
 }
 
-static int write_geometry(const plx_view *view, const char *folder, const char *name) {
-    char *made = plx_path_join(folder, "geometry"), *path = plx_path_join(folder, name);
-    int status =
-        made && path ? plx_make_directories(made) : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
+static int write_geometry(const plx_dataset_writer *writer, const plx_view *view) {
+    char name[64], *path;
+    snprintf(name, sizeof name, "%06d.exr", writer->count);
+    int status = plx_dataset_writer_part(&path, writer, "geometry", name);
     if (!status) status = plx_geometry_save(path, view);
-    free(made);
     free(path);
     return status;
 }
@@ -52,8 +51,7 @@ static int add(const plx_dataset_writer *writer, const plx_view *view) {
     int status = picture ? plx_png_save(picture, &view->colour)
                          : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", writer->folder);
     free(picture);
-    snprintf(name, sizeof name, "geometry/%06d.exr", writer->count);
-    if (!status && view->depth.data && view->normal.data) status = write_geometry(view, writer->folder, name);
+    if (!status && view->depth.data && view->normal.data) status = write_geometry(writer, view);
     snprintf(name, sizeof name, "pose/%06d.txt", writer->count);
     return status ? status : write_pose(camera, writer->folder, name);
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datasets/writer.h"
+#include "datasets/datasets.h"
 #include "nerf/core/error.h"
 #include "nerf/core/file.h"
 
@@ -36,12 +36,8 @@ static json_t *frame_of(const plx_camera *c, const char *folder, const char *dep
                      "transform_matrix", rows);
 }
 
-int plx_transforms_save(const char *file, const char *folder, int count, const plx_camera *cameras) {
-    return plx_transforms_write(file, folder, NULL, count, cameras);
-}
-
-int plx_transforms_write(const char *file, const char *folder, const char *depths, int count,
-                         const plx_camera *cameras) {
+int plx_transforms_save(const char *file, const char *folder, const char *depths, int count,
+                        const plx_camera *cameras) {
     bool same = true;
     for (int i = 1; i < count; i++) same = same && same_lens(&cameras[0], &cameras[i]);
     json_t *root = json_object(), *frames = json_array();

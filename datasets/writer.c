@@ -49,6 +49,16 @@ const char *plx_dataset_writer_folder(const plx_dataset_writer *writer) {
     return writer->folder;
 }
 
+int plx_dataset_writer_part(char **path, const plx_dataset_writer *writer, const char *part,
+                            const char *file) {
+    char *folder = plx_path_join(writer->folder, part);
+    *path = folder ? plx_path_join(folder, file) : NULL;
+    int status = *path ? plx_make_directories(folder)
+                       : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", writer->folder);
+    free(folder);
+    return status;
+}
+
 int plx_dataset_writer_add(plx_dataset_writer *writer, const plx_view *view) {
     const plx_image *colour = &view->colour;
     if (colour->channels != 4 || colour->width != view->camera.width || colour->height != view->camera.height)
@@ -62,9 +72,10 @@ int plx_dataset_writer_add(plx_dataset_writer *writer, const plx_view *view) {
         writer->capacity = capacity;
     }
     int status = writer->kind->add(writer, view);
-    if (!status) writer->depths += view->depth.data != NULL;
-    if (!status) writer->cameras[writer->count++] = view->camera;
-    return status;
+    if (status) return status;
+    writer->depths += view->depth.data != NULL;
+    writer->cameras[writer->count++] = view->camera;
+    return PLX_OK;
 }
 
 int plx_dataset_writer_finish(plx_dataset_writer *writer) {

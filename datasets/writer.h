@@ -22,9 +22,9 @@ typedef struct plx_writer_kind {
     const char *last;                      /* that file's name */
 } plx_writer_kind;
 
-/* plx_transforms_save with the folder of depth pictures, or NULL. */
-int plx_transforms_write(const char *file, const char *folder, const char *depths, int count,
-                         const plx_camera *cameras);
+/* The object's PART/FILE, malloc'ed; PART, which only some views need, is made where it is not there. */
+int plx_dataset_writer_part(char **path, const plx_dataset_writer *writer, const char *part,
+                            const char *file);
 
 extern const plx_writer_kind plx_srn_kind, plx_nerfstudio_kind;
 

@@ -250,7 +250,7 @@ static int finish_folder(writer *w) {
     int status = plx_output_join(file, w->kept.temporary, "transforms.json");
     bool apart = !w->in_one && w->pictures > 1;
     if (!status && !w->frames->exr && !(w->in_one && w->pictures > 1) && shows(w, PLX_PICTURE_RGB))
-        status = plx_transforms_save(file, apart ? picture_names[PLX_PICTURE_RGB] : "",
+        status = plx_transforms_save(file, apart ? picture_names[PLX_PICTURE_RGB] : "", NULL,
                                      w->frames->path->count, w->frames->path->cameras);
     if (!status && w->frames->scene) {
         static const char *const records[] = {"render.json", "process"};

@@ -112,6 +112,12 @@ void plx_camera_ray(const plx_camera *camera, float px, float py, float origin[3
     get_column(camera, POSITION, origin);
 }
 
+double plx_camera_stretch(const plx_camera *camera, int row, int column) {
+    double x = (column + 0.5 - (double)camera->cx) / (double)camera->fx,
+           y = (row + 0.5 - (double)camera->cy) / (double)camera->fy;
+    return sqrt(1 + x * x + y * y);
+}
+
 bool plx_camera_project(const plx_camera *camera, const float point[3], float *px, float *py, float *depth) {
     vec3 right, up, back, position;
     get_column(camera, RIGHT, right);

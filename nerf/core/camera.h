@@ -36,6 +36,9 @@ double plx_camera_azimuth_gap(const plx_camera *a, const plx_camera *b);
 /* The unit ray through the image point (px, py), in pixels: pixel (i,j)'s centre is px = j + .5, py = i + .5. */
 void plx_camera_ray(const plx_camera *camera, float px, float py, float origin[3], float direction[3]);
 
+/* How much farther a point is along the ray of pixel (row,column)'s centre than along the viewing axis: distance / depth. */
+double plx_camera_stretch(const plx_camera *camera, int row, int column);
+
 /* World point -> image point in pixels and depth along the viewing axis (> 0 in front). False behind. */
 bool plx_camera_project(const plx_camera *camera, const float point[3], float *px, float *py, float *depth);
 
