@@ -113,7 +113,11 @@ typedef struct plx_refine_options {
     plx_distill_options distill;
 } plx_refine_options;
 
-plx_refine_options plx_refine_options_default(enum plx_refine_mode mode);
+/* What a refinement may cost on two cores: seconds, up to a minute, minutes. diffusion/refine.c has the table. */
+enum plx_quality { PLX_QUALITY_FAST, PLX_QUALITY_DEFAULT, PLX_QUALITY_BEST, PLX_QUALITIES };
+
+plx_refine_options plx_refine_options_of(enum plx_refine_mode mode, enum plx_quality quality);
+plx_refine_options plx_refine_options_default(enum plx_refine_mode mode); /* PLX_QUALITY_DEFAULT */
 
 /* Refines a field that plx_model_reconstruct made for training from the same input. */
 int plx_field_refine(plx_field *field, const plx_model *model, const plx_view *input, bool elevation_known,

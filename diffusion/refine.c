@@ -4,13 +4,31 @@
 #include "diffusion/distill.h"
 #include "diffusion/view_denoiser.h"
 
-plx_refine_options plx_refine_options_default(enum plx_refine_mode mode) {
-    plx_refine_options o = {.views = 16,
+/* What --quality means. Other numbers are plx_distill_options_paper's and _blend's, the same for all. */
+static const struct budget {
+    int views, steps, field_steps, rays, final_steps;
+} budgets[PLX_QUALITIES] = {
+    [PLX_QUALITY_FAST] = {8, 4, 4, 1024, 16},
+    [PLX_QUALITY_DEFAULT] = {16, 25, 8, 1024, 64},
+    [PLX_QUALITY_BEST] = {32, 50, 16, 1024, 256},
+};
+
+plx_refine_options plx_refine_options_of(enum plx_refine_mode mode, enum plx_quality quality) {
+    const struct budget *b = &budgets[quality];
+    plx_refine_options o = {.views = b->views,
                             .distill = mode == PLX_REFINE_PAPER ? plx_distill_options_paper()
                                                                 : plx_distill_options_blend()};
+    o.distill.steps = b->steps;
+    o.distill.field_steps = b->field_steps;
+    o.distill.rays = b->rays;
+    o.distill.final_steps = b->final_steps;
     o.distill.step.skip_empty = true; /* the reconstruction's occupancy; every render of a level renews it */
     o.distill.step.coarse = PLX_DISTILL_SAMPLES;
     return o;
+}
+
+plx_refine_options plx_refine_options_default(enum plx_refine_mode mode) {
+    return plx_refine_options_of(mode, PLX_QUALITY_DEFAULT);
 }
 
 static int denoise(plx_noise_level level, bool unconditional, const float *z, const float *condition,

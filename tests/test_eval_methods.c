@@ -28,10 +28,23 @@ TEST(eval_methods, settings_are_read_and_refused) {
 
 /* Every name reaches a number of its own, and comes back. */
 TEST(eval_methods, numbers_come_back) {
-    static const char *const names[] = {
-        "gamma=0.25",    "steps=7",   "views=5",         "field-steps=3",    "rays=64",
-        "final-steps=2", "t-max=0.5", "guidance-t=0.25", "guidance=1.5",     "eta=0.5",
-        "condition=1",   "clamp=0",   "rate=0.125",      "decoder-rate=0.5", "opacity-weight=2"};
+    static const char *const names[] = {"gamma=0.25",
+                                        "steps=7",
+                                        "views=5",
+                                        "field-steps=3",
+                                        "rays=64",
+                                        "final-steps=2",
+                                        "t-max=0.5",
+                                        "guidance-t=0.25",
+                                        "guidance=1.5",
+                                        "eta=0.5",
+                                        "condition=1",
+                                        "clamp=0",
+                                        "rate=0.125",
+                                        "decoder-rate=0.5",
+                                        "opacity-weight=2",
+                                        "input-fraction=0.5",
+                                        "object-fraction=0.25"};
     enum { NAMES = sizeof names / sizeof *names };
     plx_eval_numbers n = {plx_refine_options_default(PLX_REFINE_BLEND), plx_view_sampling_default()};
     plx_eval_setting s[NAMES];
@@ -55,6 +68,7 @@ TEST(eval_methods, a_sweep_varies_one_number) {
     plx_list set = {1, set_texts}, sweep = {2, sweep_texts};
     plx_eval_compared compared = {.name = "other"};
     plx_eval_entrants_options o = {.methods = 1u << PLX_EVAL_FEEDFORWARD | 1u << (PLX_EVAL_METHODS - 1),
+                                   .qualities = 1u << PLX_QUALITY_DEFAULT,
                                    .seed = 9,
                                    .set = &set,
                                    .sweep = &sweep,
@@ -75,6 +89,23 @@ TEST(eval_methods, a_sweep_varies_one_number) {
     sweep = (plx_list){1, bad};
     EXPECT(plx_eval_entrants_make(&e, &o) == PLX_ERROR_USAGE && strstr(plx_error(), "none of --methods"),
            "%s", plx_error());
+}
+
+/* Refinements are measured at each quality, other methods once. */
+TEST(eval_methods, qualities_are_entrants) {
+    plx_list none = {0};
+    plx_eval_entrants_options o = {.methods = 1u << PLX_EVAL_FEEDFORWARD | 1u << (PLX_EVAL_METHODS - 1),
+                                   .qualities = (1u << PLX_QUALITIES) - 1,
+                                   .set = &none,
+                                   .sweep = &none};
+    static plx_eval_entrants e;
+    static const char *const names[] = {"feedforward", "blend-fast", "blend", "blend-best"};
+    REQUIRE(plx_eval_entrants_make(&e, &o) == 0, "%s", plx_error());
+    REQUIRE(e.count == 4 && e.plain == 4, "%d entrants, %d plain", e.count, e.plain);
+    for (int i = 0; i < 4; i++) EXPECT(!strcmp(e.list[i].name, names[i]), "%d: %s", i, e.list[i].name);
+    EXPECT(e.list[3].means.numbers.refine.views ==
+               plx_refine_options_of(PLX_REFINE_BLEND, PLX_QUALITY_BEST).views,
+           "best has %d views", e.list[3].means.numbers.refine.views);
 }
 
 /* ---- the commands ----------------------------------------------------------------------------------------------------- */
@@ -153,8 +184,8 @@ TEST(eval_methods, compares_models_and_sweeps) {
     snprintf(
         more, sizeof more,
         "--methods feedforward,views,blend --objects 1 --compare same=%s --set views=2 --set rays=64 --set "
-        "field-steps=1 --set final-steps=1 --set steps=2 --sweep gamma=0,0.5 --plot %s",
-        folder_file("tiny.safetensors"), folder_file("sweep.svg"));
+        "field-steps=1 --set final-steps=1 --set steps=2 --sweep gamma=0,0.5 --plot %s --time-plot %s",
+        folder_file("tiny.safetensors"), folder_file("sweep.svg"), folder_file("time.svg"));
     json_t *all = evaluated(0, more, NULL), *swept;
     REQUIRE(json_array_size(all) == 5, "%zu methods", json_array_size(all)); /* with blend(gamma=0) */
     EXPECT(result(all, 0, "psnr") == result(all, 3, "psnr"), "the same model under another name");
@@ -169,6 +200,11 @@ TEST(eval_methods, compares_models_and_sweeps) {
     REQUIRE(plx_file_read(&svg, &size, folder_file("sweep.svg"), 1 << 20) == 0, "%s", plx_error());
     EXPECT(strstr(svg, "<svg") && strstr(svg, "</svg>") && strstr(svg, "FLIP") && !strstr(svg, "nan"), "%s",
            svg);
+    free(svg);
+    REQUIRE(plx_file_read(&svg, &size, folder_file("time.svg"), 1 << 20) == 0, "%s", plx_error());
+    EXPECT(strstr(svg, "seconds an object") && strstr(svg, "</svg>") && strstr(svg, ">blend<") &&
+               !strstr(svg, "nan"),
+           "%s", svg);
     free(svg);
     evaluated(2, "--methods copy --sweep gamma=1", "none of --methods");
     evaluated(2, "--methods copy --compare blend=x", "a method has that name");

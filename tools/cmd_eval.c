@@ -80,6 +80,7 @@ static int choose_methods(evaluation *e) {
     if (methods & 1u << PLX_EVAL_NEAREST && e->values->protocol != PLX_EVAL_OBJECTS)
         return plx_fail(PLX_ERROR_USAGE, "--methods nearest: only with --protocol objects");
     plx_eval_entrants_options o = {.methods = methods,
+                                   .qualities = e->values->qualities,
                                    .means = e->means,
                                    .seed = (uint64_t)e->values->seed,
                                    .set = &e->values->set,
@@ -461,6 +462,10 @@ static int run_eval(const plx_run *run) {
     if (!status && e.values->plot) {
         plx_eval_set set = set_of(&e);
         status = plx_eval_sweeps_plot(e.values->plot, &set, &e.entrants, e.results, reference_of(&e));
+    }
+    if (!status && e.values->time_plot) {
+        plx_eval_set set = set_of(&e);
+        status = plx_eval_time_plot(e.values->time_plot, &set, &e.entrants, e.results);
     }
     if (!status) status = write_sheet(&e);
     if (!status && e.values->report) status = write_page(&e, run);

@@ -1,7 +1,9 @@
 /* parallax reconstruct: one picture in; a radiance field, novel views and an orbit video out. */
+#include "tools/evaluation_parameters.h"
 #include "tools/frames.h"
 #include "tools/keep.h"
 #include "tools/output.h"
+#include "tools/reconstruct_seeds.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +13,8 @@
 typedef struct reconstruct_values {
     const char *output, *model, *store;
     float fov, elevation;
-    int crop, refine, views, frames, size;
+    int crop, refine, quality, seeds, views, frames, size;
+    plx_list set;
     int64_t seed;
 } reconstruct_values;
 
@@ -35,6 +38,13 @@ static const plx_option options[] = {
      .help = "centre and zoom on the object, or take the picture as framed"},
     {PLX_OPTION_CHOICE, "refine", 0, AT(refine), "blend", .word = "none|paper|blend",
      .help = "NeRF-guided distillation"},
+    {PLX_OPTION_CHOICE, "quality", 0, AT(quality), "default", .word = PLX_QUALITY_WORDS,
+     .help = "what the refinement may cost: seconds, up to a minute, minutes"},
+    {PLX_OPTION_LIST, "set", 0, AT(set), NULL, .word = "NAME=VALUE",
+     .help = "a number of the refinement, such as gamma=0.25, in place of the quality's; several times"},
+    {PLX_OPTION_INT, "seeds", 0, AT(seeds), "1", 1, 1000,
+     .help =
+         "refine with so many seeds, from --seed on; the others as scene-SEED.safetensors, all on seeds.png"},
     {PLX_OPTION_INT, "views", 0, AT(views), "24", 1, 10000, .help = "novel views, around the object"},
     {PLX_OPTION_INT, "frames", 0, AT(frames), "48", 1, 10000, .help = "frames of the orbit video"},
     {PLX_OPTION_INT, "size", 0, AT(size), "128", 16, 4096, .word = "PX",
@@ -56,7 +66,9 @@ typedef struct job {
     plx_view input;
     plx_field *field;
     bool elevation_known;
+    plx_refine_options refinement;
     json_t *seconds; /* stage: time */
+    json_t *spread;  /* of several seeds, or NULL */
     double stage_start;
     char note[256]; /* the video's fallback line */
 } job;
@@ -95,12 +107,63 @@ static int prepare(job *j) {
     return status;
 }
 
-static int refine(job *j) {
-    if (j->values->refine == REFINE_NONE) return PLX_OK;
-    plx_refine_options o =
-        plx_refine_options_default(j->values->refine == REFINE_PAPER ? PLX_REFINE_PAPER : PLX_REFINE_BLEND);
-    o.distill.seed = (uint64_t)j->values->seed;
-    return plx_field_refine(j->field, j->model, &j->input, j->elevation_known, &o, plx_show_progress, NULL);
+/* The quality's numbers and what --set puts in their place. */
+static int choose_refinement(plx_refine_options *out, const reconstruct_values *v) {
+    plx_eval_setting set[PLX_EVAL_VALUES];
+    enum plx_refine_mode mode = v->refine == REFINE_PAPER ? PLX_REFINE_PAPER : PLX_REFINE_BLEND;
+    plx_eval_numbers n = {.refine = plx_refine_options_of(mode, (enum plx_quality)v->quality)};
+    int status = plx_eval_settings_parse(set, &v->set);
+    for (int i = 0; i < v->set.count && !status; i++) {
+        plx_eval_parameter_set(&n, set[i].parameter, set[i].values[0]);
+        if (!plx_eval_parameter_of(set[i].parameter, PLX_EVAL_REFINES))
+            status = plx_fail(PLX_ERROR_USAGE, "--set %s: no number of the refinement", v->set.items[i]);
+    }
+    if (!status && v->refine == REFINE_NONE && v->set.count)
+        status = plx_fail(PLX_ERROR_USAGE, "--set %s: --refine none has no numbers", v->set.items[0]);
+    if (!status && v->refine == REFINE_NONE && v->seeds > 1)
+        status = plx_fail(PLX_ERROR_USAGE, "--seeds %d: --refine none draws nothing at random", v->seeds);
+    *out = n.refine;
+    return status;
+}
+
+/* A field of the picture, refined with seed `which` of --seeds. */
+static int make_field(plx_field **out, job *j, int which) {
+    const reconstruct_values *v = j->values;
+    bool refined = v->refine != REFINE_NONE;
+    j->refinement.distill.seed = (uint64_t)v->seed + (uint64_t)which;
+    int status = plx_model_reconstruct(out, j->model, &j->input, j->elevation_known, refined);
+    if (!which) stage_done(j, "reconstruct");
+    if (!status && refined)
+        status = plx_field_refine(*out, j->model, &j->input, j->elevation_known, &j->refinement,
+                                  plx_show_progress, NULL);
+    if (!which) stage_done(j, "refine");
+    return status;
+}
+
+/* The other seeds' scenes, and all of them on one sheet. */
+static int write_seeds(job *j, const char *folder) {
+    const reconstruct_values *v = j->values;
+    plx_seed_views views;
+    double deviation[PLX_SEED_VIEWS];
+    char file[PATH_SIZE], name[64];
+    if (v->seeds < 2) return PLX_OK;
+    int status = plx_seed_views_create(&views, v->seeds);
+    for (int s = 0; s < v->seeds && !status; s++) {
+        plx_field *other = NULL;
+        snprintf(name, sizeof name, "scene-%lld.safetensors", (long long)v->seed + s);
+        if (s) status = make_field(&other, j, s);
+        if (s && !status) status = plx_output_join(file, folder, name);
+        if (s && !status) status = plx_field_save(other, file, true);
+        if (!status) status = plx_seed_views_draw(&views, s, s ? other : j->field, &j->input.camera, v->size);
+        plx_field_free(other);
+    }
+    if (!status) status = plx_output_join(file, folder, "seeds.png");
+    if (!status) status = plx_seed_views_save(&views, file);
+    if (!status) status = plx_seed_spread(deviation, &views);
+    if (!status) j->spread = plx_seed_spread_json(deviation);
+    plx_seed_views_free(&views);
+    stage_done(j, "seeds");
+    return status;
 }
 
 /* An orbit at the input's elevation, as views/ or as orbit.mp4. */
@@ -134,6 +197,11 @@ static int write_record(job *j, const char *folder) {
                                   (double)plx_camera_fov(c) * 180 / M_PI, "elevation_degrees",
                                   (double)plx_camera_elevation(c) * 180 / M_PI, "distance",
                                   (double)PLX_DEFAULT_DISTANCE, "elevation_estimated", !j->elevation_known));
+    if (j->values->refine != REFINE_NONE) {
+        plx_eval_numbers n = {.refine = j->refinement};
+        json_object_set_new(record, "refinement", plx_eval_parameters_json(&n, PLX_EVAL_REFINES));
+    }
+    if (j->spread) json_object_set(record, "spread", j->spread);
     json_object_set(record, "seconds", j->seconds);
     char *text = json_dumps(record, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     status = text ? plx_file_write(file, text, strlen(text))
@@ -152,16 +220,12 @@ static int reconstruct_one(job *j, const char *folder) {
     int status = prepare(j);
     stage_done(j, "prepare");
     if (!status) status = plx_output_open(&out, folder);
-    if (!status)
-        status = plx_model_reconstruct(&j->field, j->model, &j->input, j->elevation_known,
-                                       j->values->refine != REFINE_NONE);
-    stage_done(j, "reconstruct");
-    if (!status) status = refine(j);
-    stage_done(j, "refine");
+    if (!status) status = make_field(&j->field, j, 0);
     if (!status) status = plx_output_join(file, out.temporary, "input.png");
     if (!status) status = plx_png_save(file, &j->input.colour);
     if (!status) status = plx_output_join(file, out.temporary, "scene.safetensors");
     if (!status) status = plx_field_save(j->field, file, true);
+    if (!status) status = write_seeds(j, out.temporary);
     if (!status) status = write_orbit(j, j->values->views, out.temporary, "views");
     stage_done(j, "views");
     if (!status) status = write_orbit(j, j->values->frames, out.temporary, "orbit.mp4");
@@ -180,7 +244,13 @@ static int reconstruct_one(job *j, const char *folder) {
         printf("seconds:");
         json_object_foreach(j->seconds, key, value) printf(" %s %.2f", key, json_real_value(value));
         printf("\n");
+        if (j->spread)
+            printf("seeds.png: %d seeds; they differ by %.4f RMS on the input's side, by %.4f on the other\n",
+                   j->values->seeds, json_number_value(json_object_get(j->spread, "seen")),
+                   json_number_value(json_object_get(j->spread, "unseen")));
     }
+    json_decref(j->spread);
+    j->spread = NULL;
     json_decref(j->seconds);
     plx_image_free(&j->input.colour);
     plx_field_free(j->field);
@@ -227,7 +297,8 @@ static int run_reconstruct(const plx_run *run) {
     const reconstruct_values *v = run->values;
     if (!v->output) return plx_fail(PLX_ERROR_USAGE, "reconstruct: --output DIR is needed");
     job j = {.run = run, .values = v};
-    int status = plx_model_path(j.model_path, sizeof j.model_path, v->model);
+    int status = choose_refinement(&j.refinement, v);
+    if (!status) status = plx_model_path(j.model_path, sizeof j.model_path, v->model);
     if (!status) status = plx_model_load(&j.model, j.model_path);
     if (!status) status = plx_keep_open(&j.latents, v->store);
     for (int i = 0; i < run->count && !status; i++) {

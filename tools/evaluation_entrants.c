@@ -48,13 +48,15 @@ static int add(plx_eval_entrants *e, const plx_eval_entrant *entrant) {
     return PLX_OK;
 }
 
-/* The method with the numbers that --set gives. */
-static plx_eval_entrant entrant_of(const plx_eval_method *method, const plx_eval_entrants_options *o,
-                                   int settings, const plx_eval_setting *set) {
+/* The method at a quality, with the numbers that --set gives. */
+static plx_eval_entrant entrant_of(const plx_eval_method *method, enum plx_quality quality,
+                                   const plx_eval_entrants_options *o, int settings,
+                                   const plx_eval_setting *set) {
+    static const char *const endings[PLX_QUALITIES] = {"-fast", "", "-best"};
     plx_eval_entrant out = {.method = method, .means = o->means, .sweep = -1};
     plx_eval_numbers *n = &out.means.numbers;
-    snprintf(out.name, sizeof out.name, "%s", method->name);
-    *n = (plx_eval_numbers){plx_refine_options_default(method->mode), plx_view_sampling_default()};
+    snprintf(out.name, sizeof out.name, "%s%s", method->name, endings[quality]);
+    *n = (plx_eval_numbers){plx_refine_options_of(method->mode, quality), plx_view_sampling_default()};
     n->refine.distill.seed = n->sampling.seed = o->seed;
     for (int i = 0; i < settings; i++) plx_eval_parameter_set(n, set[i].parameter, set[i].values[0]);
     return out;
@@ -68,17 +70,18 @@ static bool any_has(const plx_eval_entrants *e, int parameter) {
 
 static int add_plain(plx_eval_entrants *e, const plx_eval_entrants_options *o) {
     plx_eval_setting set[PLX_EVAL_VALUES];
-    int status = PLX_OK;
-    if (o->set->count > PLX_EVAL_VALUES)
-        return plx_fail(PLX_ERROR_USAGE, "--set: at most %d times", PLX_EVAL_VALUES);
-    for (int i = 0; i < o->set->count && !status; i++)
-        status = plx_eval_setting_parse(&set[i], "set", o->set->items[i], 1);
-    for (int m = 0; m < PLX_EVAL_METHODS && !status; m++) {
-        plx_eval_entrant entrant = entrant_of(&plx_eval_methods[m], o, o->set->count, set);
-        if (o->methods & 1u << m) status = add(e, &entrant);
-    }
+    int status = plx_eval_settings_parse(set, o->set);
+    for (int m = 0; m < PLX_EVAL_METHODS && !status; m++)
+        for (int q = 0; q < PLX_QUALITIES && !status; q++) {
+            const plx_eval_method *method = &plx_eval_methods[m];
+            unsigned qualities = method->has & PLX_EVAL_REFINES ? o->qualities : 1u << PLX_QUALITY_DEFAULT;
+            if (!(o->methods & 1u << m) || !(qualities & 1u << q)) continue;
+            plx_eval_entrant entrant = entrant_of(method, (enum plx_quality)q, o, o->set->count, set);
+            status = add(e, &entrant);
+        }
     for (int i = 0; i < o->compared_count && !status; i++) {
-        plx_eval_entrant entrant = entrant_of(&plx_eval_methods[PLX_EVAL_FEEDFORWARD], o, 0, NULL);
+        plx_eval_entrant entrant =
+            entrant_of(&plx_eval_methods[PLX_EVAL_FEEDFORWARD], PLX_QUALITY_DEFAULT, o, 0, NULL);
         snprintf(entrant.name, sizeof entrant.name, "%s", o->compared[i].name);
         entrant.means.model = o->compared[i].model;
         status = add(e, &entrant);
@@ -104,7 +107,7 @@ static int sweep_method(plx_eval_entrants *e, int sweep, int plain) {
         s->entrant[row][k] = entrant.value == own ? plain : e->count;
         if (entrant.value == own) continue;
         plx_eval_parameter_set(&entrant.means.numbers, parameter, entrant.value);
-        snprintf(entrant.name, sizeof entrant.name, "%s(%s=%g)", from->method->name,
+        snprintf(entrant.name, sizeof entrant.name, "%.30s(%s=%g)", from->name,
                  plx_eval_parameter_name(parameter), entrant.value);
         status = add(e, &entrant);
     }

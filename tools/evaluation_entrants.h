@@ -7,9 +7,10 @@
 #include "tools/options.h"
 
 enum { PLX_EVAL_ENTRANTS = 64, PLX_EVAL_MODELS = 8, PLX_EVAL_SWEEPS = 8 };
+enum { PLX_EVAL_SWEPT = 1 + 2 * PLX_QUALITIES }; /* at most: views; paper and blend at each quality */
 
 typedef struct plx_eval_entrant {
-    char name[64]; /* "blend", "blend(gamma=0.25)", or what --compare calls a model's field */
+    char name[64]; /* "blend", "blend-best", "blend(gamma=0.25)", or what --compare calls a model's field */
     const plx_eval_method *method;
     plx_eval_means means;
     int sweep; /* whose value `means` has; -1: compared as it is */
@@ -19,8 +20,8 @@ typedef struct plx_eval_entrant {
 typedef struct plx_eval_sweep {
     plx_eval_setting setting;
     int methods;
-    int plain[PLX_EVAL_METHODS];                    /* entrants that are swept */
-    int entrant[PLX_EVAL_METHODS][PLX_EVAL_VALUES]; /* at each value; the plain one where it has that value */
+    int plain[PLX_EVAL_SWEPT];                    /* entrants that are swept */
+    int entrant[PLX_EVAL_SWEPT][PLX_EVAL_VALUES]; /* at each value; the plain one where it has that value */
 } plx_eval_sweep;
 
 /* A model whose feed-forward field is compared: "NAME=FILE". */
@@ -39,6 +40,7 @@ typedef struct plx_eval_entrants {
 
 typedef struct plx_eval_entrants_options {
     unsigned methods;      /* bit m: plx_eval_methods[m] */
+    unsigned qualities;    /* bit q: enum plx_quality; refinements are measured at each */
     plx_eval_means means;  /* of all, but the refinement's numbers, which are its mode's */
     uint64_t seed;         /* of refinement and sampling */
     const plx_list *set;   /* "gamma=0.25": of every method that has it */

@@ -33,6 +33,8 @@ static const parameter parameters[] = {
     {"eta", DOUBLE, 0, 1, NONE, SAMPLING(eta)},
     {"condition", INT, 0, 1, REFINE(distill.condition), NONE}, /* plx_distill_condition */
     {"clamp", FLAG, 0, 1, REFINE(distill.clamp), NONE},
+    {"input-fraction", DOUBLE, 0.125, 1, REFINE(distill.input_fraction), NONE},
+    {"object-fraction", DOUBLE, 0, 0.99, REFINE(distill.object_fraction), NONE},
     {"rate", FLOAT, 0, 1, REFINE(distill.step.rate), NONE},
     {"decoder-rate", FLOAT, 0, 10, REFINE(distill.step.decoder_rate), NONE},
     {"opacity-weight", FLOAT, 0, 100, REFINE(distill.step.opacity_weight), NONE},
@@ -149,4 +151,13 @@ int plx_eval_setting_parse(plx_eval_setting *out, const char *option, const char
         at = end;
     }
     return PLX_OK;
+}
+
+int plx_eval_settings_parse(plx_eval_setting out[PLX_EVAL_VALUES], const plx_list *texts) {
+    int status = PLX_OK;
+    if (texts->count > PLX_EVAL_VALUES)
+        return plx_fail(PLX_ERROR_USAGE, "--set: at most %d times", PLX_EVAL_VALUES);
+    for (int i = 0; i < texts->count && !status; i++)
+        status = plx_eval_setting_parse(&out[i], "set", texts->items[i], 1);
+    return status;
 }

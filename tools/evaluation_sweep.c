@@ -66,7 +66,7 @@ int plx_eval_sweeps_print(FILE *out, const plx_eval_set *set, const plx_eval_ent
 
 /* values[panel][method][value] of one sweep, reference[panel]. */
 typedef struct numbers {
-    plx_eval_interval values[PANELS][PLX_EVAL_METHODS][PLX_EVAL_VALUES], reference[PANELS];
+    plx_eval_interval values[PANELS][PLX_EVAL_SWEPT][PLX_EVAL_VALUES], reference[PANELS];
 } numbers;
 
 static int collect(numbers *n, const plx_eval_set *set, const plx_eval_sweep *s,
@@ -133,7 +133,102 @@ static void draw_legend(FILE *out, const plx_eval_entrants *e, int reference) {
     }
 }
 
+/* ---- against time ----------------------------------------------------------------------------------------------------- */
+
+/* Entrants that are compared as they are and cost time, in the order of the table: each method's qualities are neighbours. */
+typedef struct timed {
+    int count;
+    int entrant[PLX_EVAL_ENTRANTS];
+    plx_eval_interval values[PLX_EVAL_ENTRANTS][PANELS];
+} timed;
+
+enum { LEAST_MILLISECONDS = 50 }; /* what takes less is no prediction */
+
+static int collect_timed(timed *t, const plx_eval_set *set, const plx_eval_entrants *e,
+                         const plx_eval_result *results) {
+    int status = PLX_OK;
+    t->count = 0;
+    for (int i = 0; i < e->plain && !status; i++) {
+        if (e->list[i].method->silhouette_only || results[i].seconds < LEAST_MILLISECONDS / 1000.) continue;
+        t->entrant[t->count] = i;
+        status = summarise(t->values[t->count++], set, &results[i]);
+    }
+    return status;
+}
+
+static const double decades[] = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000};
+
+/* A line a method, through its qualities. */
+static void draw_timed(FILE *out, int column, const timed *t, const plx_eval_entrants *e) {
+    double range[] = {INFINITY, -INFINITY}, times[] = {INFINITY, 0};
+    for (int i = 0; i < t->count; i++) {
+        double seconds = t->values[i][SECONDS].mean;
+        widen(range, &t->values[i][column]);
+        times[0] = fmin(times[0], seconds), times[1] = fmax(times[1], seconds);
+    }
+    if (!(range[0] <= range[1])) range[0] = range[1] = 0, times[0] = times[1] = 1;
+    plx_axis x = {times[0] / 1.5, times[1] * 1.5, PLX_PANEL_LEFT, PLX_PANEL_WIDTH - PLX_PANEL_RIGHT, true};
+    plx_axis y = plx_axis_around(range[0], range[1], PLX_PANEL_HEIGHT - PLX_PANEL_BOTTOM, PLX_PANEL_TOP);
+    plx_panel panel = plx_panel_open(out, heading_of(column), x, y);
+    plx_panel_y_axis(&panel);
+    for (size_t i = 0; i < sizeof decades / sizeof *decades; i++) {
+        char label[32];
+        snprintf(label, sizeof label, "%g", decades[i]);
+        if (decades[i] > x.low && decades[i] < x.high) plx_panel_x_mark(&panel, decades[i], label);
+    }
+    plx_panel_x_label(&panel, heading_of(SECONDS));
+    for (int from = 0, to; from < t->count; from = to) {
+        plx_plot_point points[PLX_EVAL_ENTRANTS];
+        const plx_eval_entrant *first = &e->list[t->entrant[from]];
+        for (to = from; to < t->count; to++) {
+            const plx_eval_entrant *next = &e->list[t->entrant[to]];
+            const plx_eval_interval *v = &t->values[to][column];
+            if (next->method != first->method || next->means.model != first->means.model) break;
+            points[to - from] = (plx_plot_point){t->values[to][SECONDS].mean, v->mean, v->low, v->high};
+        }
+        plx_panel_line(&panel, to - from, points, t->entrant[from]);
+    }
+}
+
+static void draw_timed_legend(FILE *out, const timed *t, const plx_eval_entrants *e) {
+    const plx_eval_method *last = NULL;
+    int x = PLX_PANEL_LEFT;
+    for (int i = 0; i < t->count; i++) {
+        const plx_eval_entrant *entrant = &e->list[t->entrant[i]];
+        bool compared = entrant->method->has == 0; /* of --compare: under its own name */
+        if (!compared && entrant->method == last) continue;
+        last = entrant->method;
+        plx_svg_key(out, x, 18, t->entrant[i], compared ? entrant->name : entrant->method->name);
+        x += 130;
+    }
+}
+
 enum { LEGEND = 26 };
+
+int plx_eval_time_plot(const char *path, const plx_eval_set *set, const plx_eval_entrants *e,
+                       const plx_eval_result *results) {
+    plx_writer writer = {0};
+    timed *t = malloc(sizeof *t);
+    int status =
+        t ? collect_timed(t, set, e, results) : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
+    if (!status) status = plx_writer_open(&writer, path);
+    if (!status) {
+        plx_svg_open(writer.file, SECONDS * PLX_PANEL_WIDTH, LEGEND + PLX_PANEL_HEIGHT);
+        draw_timed_legend(writer.file, t, e);
+        for (int p = 0; p < SECONDS; p++) {
+            plx_svg_move(writer.file, p * PLX_PANEL_WIDTH, LEGEND);
+            draw_timed(writer.file, p, t, e);
+            fputs("</g>\n", writer.file);
+        }
+        fputs("</svg>\n", writer.file);
+        status = plx_writer_commit(&writer);
+    }
+    plx_writer_abort(&writer);
+    free(t);
+    return status;
+}
+
+/* ---- the file of the sweeps ------------------------------------------------------------------------------------------- */
 
 static int draw_file(FILE *out, numbers *n, const plx_eval_set *set, const plx_eval_entrants *e,
                      const plx_eval_result *results, int reference) {

@@ -13,6 +13,11 @@ int plx_eval_sweeps_print(FILE *out, const plx_eval_set *set, const plx_eval_ent
 int plx_eval_sweeps_plot(const char *path, const plx_eval_set *set, const plx_eval_entrants *entrants,
                          const plx_eval_result *results, int reference);
 
+/* SVG: PSNR, FLIP, sharpness, sliced Wasserstein distance of those that are compared as they are against their seconds an object; a
+ * line a method, through its qualities. Atomic. */
+int plx_eval_time_plot(const char *path, const plx_eval_set *set, const plx_eval_entrants *entrants,
+                       const plx_eval_result *results);
+
 /* The panels of one sweep, each an <svg> of its own, for a page. */
 int plx_eval_sweeps_panels(FILE *out, const plx_eval_set *set, const plx_eval_entrants *entrants, int sweep,
                            const plx_eval_result *results, int reference);

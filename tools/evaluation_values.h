@@ -7,10 +7,10 @@
 
 typedef struct plx_eval_values {
     const char *model, *catalogue, *data, *licence, *sources, *only, *path, *json, *sheet, *csv, *plot,
-        *report;
+        *time_plot, *report;
     plx_list compare, set, sweep;
     int protocol, split, objects, input, elevation, path_views, field_steps, rows, samples;
-    unsigned methods, consistency;
+    unsigned methods, qualities, consistency;
     int64_t seed;
 } plx_eval_values;
 
