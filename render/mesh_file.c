@@ -181,14 +181,21 @@ static bool ends_in(const char *path, const char *ending) {
     return dot && !strcasecmp(dot, ending);
 }
 
-int plx_triangles_save(const char *path, const plx_triangles *mesh, char up) {
-    bool glb = ends_in(path, ".glb"), ply = ends_in(path, ".ply");
-    if (!glb && !ply && !ends_in(path, ".obj"))
+int plx_triangles_savable(const char *path, char up) {
+    bool glb = ends_in(path, ".glb");
+    if (!glb && !ends_in(path, ".ply") && !ends_in(path, ".obj"))
         return plx_fail(PLX_ERROR_SUPPORT, "%s: a mesh's name ends in .obj, .ply or .glb", path);
     if (glb && up == 'z') return plx_fail(PLX_ERROR_SUPPORT, "%s: y is up in glTF", path);
-    if (!mesh->triangles) return plx_fail(PLX_ERROR_INPUT, "%s: a mesh without triangles", path);
+    return PLX_OK;
+}
+
+int plx_triangles_save(const char *path, const plx_triangles *mesh, char up) {
+    bool glb = ends_in(path, ".glb"), ply = ends_in(path, ".ply");
     plx_writer writer;
-    int status = plx_writer_open(&writer, path);
+    int status = plx_triangles_savable(path, up);
+    if (status) return status;
+    if (!mesh->triangles) return plx_fail(PLX_ERROR_INPUT, "%s: a mesh without triangles", path);
+    status = plx_writer_open(&writer, path);
     if (status) return status;
     if (!up) up = ply ? 'z' : 'y';
     if (glb)

@@ -83,6 +83,9 @@ plx_mesh_info plx_mesh_describe(const plx_mesh *mesh);
  * format's habit: y for OBJ and GLB (which knows no other), z for PLY. Atomic. */
 int plx_triangles_save(const char *path, const plx_triangles *mesh, char up);
 
+/* Whether there is a format for this name and axis: what plx_triangles_save would refuse, before there is a mesh. */
+int plx_triangles_savable(const char *path, char up);
+
 /* At most so many triangles, by collapsing edges where the shape changes least (meshoptimizer); vertices stay where they are,
  * unused ones go. As many as are left when no collapse keeps the surface's kind. */
 int plx_triangles_simplify(plx_triangles *mesh, int triangles);

@@ -128,6 +128,22 @@ TEST(install, examples_of_the_public_headers) {
     }
 }
 
+/* C++ callers include the same headers. */
+TEST(install, headers_are_cplusplus_too) {
+    const char *text;
+    char command[2048];
+    if (SANITIZED) SKIP("a sanitized library needs a sanitized caller");
+    if (system("command -v c++ >/dev/null")) SKIP("no C++ compiler");
+    if (!installed()) return;
+    snprintf(command, sizeof command,
+             "cd @/usr/include/parallax && (echo 'extern \"C\" {'; ls */*.h | sed 's/.*/#include <&>/'; "
+             "echo '} int main() { return *plx_error(); }') >@/all.cpp && "
+             "c++ -Wall -Werror -I. -o @/all @/all.cpp -L@/usr/lib -lparallax 2>&1 && "
+             "LD_LIBRARY_PATH=@/usr/lib @/all");
+    int status = shell(command, &text);
+    EXPECT(status == 0, "exit %d: %s", status, text);
+}
+
 TEST(install, the_program_finds_its_model) {
     const char *text;
     if (!installed()) return;

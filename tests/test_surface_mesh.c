@@ -305,8 +305,9 @@ TEST(surface_mesh, command) {
     EXPECT(words && sscanf(words, "IoU %lf", &iou) == 1 && iou > 0.95, "%s", said); /* coarse cells */
     EXPECT(access(at("c.glb"), R_OK) == 0 && access(at("c.png"), R_OK) == 0, "files");
     refused(2, "--output", "mesh %s", scene);
-    refused(1, ".obj, .ply or .glb", "mesh %s -o %s --resolution 16 --quiet", scene, at("c.stl"));
-    refused(1, "y is up in glTF", "mesh %s -o %s --up z --resolution 16 --quiet", scene, at("d.glb"));
+    /* before the scene is read */
+    refused(1, ".obj, .ply or .glb", "mesh %s -o %s --quiet", at("nowhere.safetensors"), at("c.stl"));
+    refused(1, "y is up in glTF", "mesh %s -o %s --up z --quiet", at("nowhere.safetensors"), at("d.glb"));
     refused(1, "nothing in the scene is opaque", "mesh %s -o %s --quiet", thin, at("d.obj"));
     refused(1, "the largest of", "mesh %s -o %s --threshold 2 --resolution 16 --quiet", thin, at("d.obj"));
     refused(1, "No such file", "mesh %s -o %s --quiet", at("nowhere.safetensors"), at("d.obj"));

@@ -112,7 +112,9 @@ static int run_mesh(const plx_run *run) {
     plx_field *field;
     plx_triangles mesh = {0};
     plx_surface_mesh_options o = {.resolution = v->resolution, .threshold = v->threshold};
-    int status = plx_field_load(&field, run->arguments[0], false), found = 0;
+    char up = v->up < 0 ? 0 : v->up == UP_Y ? 'y' : 'z';
+    int status = plx_triangles_savable(v->output, up), found = 0;
+    if (!status) status = plx_field_load(&field, run->arguments[0], false);
     if (status) return status;
     if (isnan(v->threshold)) status = plx_field_threshold(field, &o.threshold);
     if (!status) status = plx_field_mesh(&mesh, field, &o, plx_show_progress, NULL);
@@ -120,7 +122,7 @@ static int run_mesh(const plx_run *run) {
     found = mesh.triangles;
     if (status) status = plx_fail_in(status, run->arguments[0]);
     if (!status) status = plx_triangles_simplify(&mesh, v->triangles);
-    if (!status) status = plx_triangles_save(v->output, &mesh, v->up < 0 ? 0 : v->up == UP_Y ? 'y' : 'z');
+    if (!status) status = plx_triangles_save(v->output, &mesh, up);
     if (!status)
         printf("%s: %d triangles (of %d), %d vertices, density %.4g\n", v->output, mesh.triangles, found,
                mesh.vertices, (double)o.threshold);

@@ -29,8 +29,8 @@ int plx_fail_in(int status, const char *prefix);
  * longjmp (tests do). */
 typedef void (*plx_check_hook)(const char *line);
 void plx_set_check_hook(plx_check_hook hook);
-_Noreturn void plx_check_failed(const char *file, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void plx_check_failed(const char *file, int line, const char *format, ...)
+    __attribute__((noreturn, format(printf, 3, 4)));
 
 /* PLX_CHECK(ndim == 4, "conv2d: input has %d dimensions, not 4", ndim); */
 #define PLX_CHECK(condition, ...)                                            \
