@@ -7,6 +7,7 @@
 #   make data-flightgear  aircraft, ships, buildings, vehicles (GPL: not for models that are given away) into data/
 #   make deps     the Debian packages that are missing
 #   make results  the numbers of the README's results, into build/results (over an hour)
+#   make gallery  the README's gallery, into build/gallery
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
 #   make fuzz     every parser of ours under libFuzzer, a minute each (seconds=60)
 #   make bench-peers  the same stages in PyTorch, compared and timed in turns
@@ -39,7 +40,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-results deps-peers test lint data data-flightgear results bench-peers clean
+.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results gallery bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -81,11 +82,12 @@ deps-lint: packages := clang clang-format libomp-dev
 deps-data: packages := unzip
 deps-browser: packages := chromium tidy
 deps-results: packages := python3-minimal
+deps-gallery: packages := python3-minimal python3-pil
 deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp
 
 # Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
 # On a system without dpkg it says what is needed and goes on.
-deps deps-lint deps-data deps-browser deps-results deps-peers deps-fuzz:
+deps deps-lint deps-data deps-browser deps-results deps-gallery deps-peers deps-fuzz:
 	@missing=$$(for name in $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -208,6 +210,12 @@ $(results)/fit.json:
 	rm -rf $(@:.json=)-views
 	$(program) dataset render --data $(results_data) --split validation --objects BlendSwap-CC-0-sofa2 --views 72 -o $(@:.json=)-views
 	python3 tools/results.py --time $@ $(program) fit $(@:.json=)-views --holdout 8 -o $(@:.json=.safetensors)
+
+# ---- the README's gallery: build/gallery ------------------------------------------------------------------------------
+gallery ?= build/gallery
+gallery: deps deps-gallery $(if $(filter data,$(results_data)),data)
+	+@$(submake) $(program)
+	/usr/bin/python3 tools/gallery.py $(program) $(results_data) $(gallery)
 
 # ---- the same stages in PyTorch, side by side: build/peers.json -------------------------------------------------------
 peers_python := /usr/bin/python3

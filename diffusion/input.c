@@ -295,6 +295,9 @@ plx_input_options plx_input_options_default(void) {
         .crop = true, .fov = PLX_DEFAULT_FOV, .elevation = 20 * (float)M_PI / 180, .fill = 0.7f};
 }
 
+/* World units: the longer side of a training object's silhouette, median of three default views of each. */
+static const float typical_side = 0.82f;
+
 int plx_input_prepare(plx_view *out, const plx_image *image, const char *name, const plx_input_options *o,
                       int size, char *warning) {
     plx_view square = {0};
@@ -315,11 +318,10 @@ int plx_input_prepare(plx_view *out, const plx_image *image, const char *name, c
         }
     }
     if (!status && o->crop) {
-        /* The world is put around the object: its centre the origin. Distance and size share one unknown scale; the
-         * model knows objects whose longer side is 0.5 to 0.95 at the default distance, and is given one such. */
-        float side = o->fill * (float)size / out->camera.fy * PLX_DEFAULT_DISTANCE;
-        side = fminf(fmaxf(side, 0.5f), 0.95f);
-        float fov = 2 * atanf(side / o->fill / 2 / PLX_DEFAULT_DISTANCE);
+        /* The world is put around the object: its centre the origin. Distance and size share one unknown scale, so that
+         * neither the lens nor the room left around the object tells its size; to the model a small side of an object
+         * of the known diagonal would mean a deep one. It is given the typical one. */
+        float fov = 2 * atanf(typical_side / o->fill / 2 / PLX_DEFAULT_DISTANCE);
         out->camera = plx_camera_orbit(0, o->elevation, PLX_DEFAULT_DISTANCE, fov, size, size);
     }
     plx_image_free(&rgba);
