@@ -6,6 +6,16 @@
 static const char *const prediction_names[] = {"v", "eps", "x0"};
 static const char *const schedule_names[] = {"cosine", "linear"};
 
+const char *plx_prediction_name(enum plx_prediction prediction) {
+    return prediction_names[prediction];
+}
+
+int plx_prediction_of(const char *name) {
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(name, prediction_names[i])) return i;
+    return -1;
+}
+
 static int read_int(int *out, const json_t *object, const char *key) {
     const json_t *value = json_object_get(object, key);
     json_int_t number = json_integer_value(value);

@@ -166,6 +166,13 @@ typedef struct plx_batch_request {
  * request; called from another thread than the caller's. Data sets without depth leave those images empty. */
 typedef int (*plx_batch_fn)(const plx_batch_request *request, plx_views *out, void *user);
 
+/* Whose render the denoiser is conditioned on while it learns. A field renders the objects that it learned from better than any
+ * new one: a denoiser that saw only such renders learns to copy them. */
+enum plx_train_condition {
+    PLX_TRAIN_CONDITION_BLURRED, /* the model's own, half of them blurred, with shifted colours and noise (condition_noise) */
+    PLX_TRAIN_CONDITION_OWN, /* the model's own */
+};
+
 typedef struct plx_train_options {
     enum plx_train_stage stage;
     int64_t steps; /* of this stage in all */
@@ -178,13 +185,20 @@ typedef struct plx_train_options {
     const char *init;   /* model file to start from, with a fresh optimiser; NULL = fresh or resumed */
     const char *frame;  /* "camera", "upright"; of a fresh model */
     const char *planes; /* "triplane"; "pixel": the field reads XY alone. NULL: as `init` has, or triplane */
-    int width;          /* channels of the encoder's finest level, of a fresh model */
+    const char
+        *heads; /* "pooled", "skip": of the side planes of a fresh model. NULL: as `init` has, or pooled */
+    int width;  /* channels of the encoder's finest level, of a fresh model */
     int denoiser_width; /* of the denoiser's; a model of another width gets a fresh denoiser */
+    /* "v", "eps": what the denoiser predicts; a model of another prediction gets a fresh denoiser. NULL: as `init` has,
+     * or v */
+    const char *predict;
+    bool photometric; /* colour, joint: no loss from depth, even where the samples have it */
+    enum plx_train_condition condition; /* denoiser, joint */
     const char
         *record; /* JSON object text put into the model's record (data hash, credits, options); or NULL */
     double save_seconds;
     int log_every;
-    double condition_noise; /* denoiser: strength of the blur and noise put on its render condition */
+    double condition_noise; /* strength of the blurred condition's disturbance; 0 = none, as `own` */
 } plx_train_options;
 
 plx_train_options plx_train_options_default(enum plx_train_stage stage);

@@ -44,15 +44,28 @@ int plx_encoder_config_check(const plx_encoder_config *c) {
 }
 
 static const char *const planes_names[] = {"triplane", "pixel"};
+static const char *const heads_names[] = {"pooled", "skip"};
 
 const char *plx_planes_name(enum plx_planes planes) {
     return planes_names[planes];
 }
 
-int plx_planes_of(const char *name) {
+static int index_of(const char *name, const char *const names[2]) {
     for (int i = 0; i < 2; i++)
-        if (!strcmp(name, planes_names[i])) return i;
+        if (!strcmp(name, names[i])) return i;
     return -1;
+}
+
+int plx_planes_of(const char *name) {
+    return index_of(name, planes_names);
+}
+
+const char *plx_heads_name(enum plx_heads heads) {
+    return heads_names[heads];
+}
+
+int plx_heads_of(const char *name) {
+    return index_of(name, heads_names);
 }
 
 int plx_encoder_features(const plx_encoder_config *c) {
@@ -62,7 +75,9 @@ int plx_encoder_features(const plx_encoder_config *c) {
 int plx_encoder_declare(plx_params *params, const char *prefix, const plx_encoder_config *c) {
     char unet[64];
     snprintf(unet, sizeof unet, "%s.unet", prefix);
-    int fine = c->unet.width * c->unet.multiplier[0], out = c->depth * c->channels;
+    bool pooled = c->heads == PLX_HEADS_POOLED;
+    int fine = c->unet.width * c->unet.multiplier[0];
+    int in = pooled ? c->bins * fine : fine, out = pooled ? c->depth * c->channels : c->channels;
     int coarse = plx_encoder_features(c);
     int status = plx_unet_declare(params, unet, &c->unet);
     if (!status)
@@ -71,7 +86,7 @@ int plx_encoder_declare(plx_params *params, const char *prefix, const plx_encode
         status = plx_layer_linear_declare(params, prefix, "pose2", c->unet.embedding, c->unet.embedding, 1);
     for (int side = 0; c->planes == PLX_PLANES_TRIPLANE && side < 2 && !status; side++) {
         const char *const names[2][2] = {{"xz1", "xz2"}, {"yz1", "yz2"}};
-        status = plx_layer_linear_declare(params, prefix, names[side][0], c->bins * fine, c->side, 1);
+        status = plx_layer_linear_declare(params, prefix, names[side][0], in, c->side, 1);
         if (!status) status = plx_layer_linear_declare(params, prefix, names[side][1], c->side, out, 1);
     }
     if (!status) status = plx_layer_linear_declare(params, prefix, "elevation", coarse, 2, 1);
@@ -122,23 +137,34 @@ static plx_tensor *input_of(plx_tape *t, int N, int size, const float *rgba) {
     return x;
 }
 
-/* pooled (N,L,1 or bins...,) -> (N,L,depth,C) */
+/* Of every texel's last dimension alone. */
 static plx_tensor *side_head(plx_tape *t, plx_params *params, const char *prefix, const char *first,
-                             const char *second, const plx_encoder_config *c, plx_tensor *pooled) {
+                             const char *second, plx_tensor *x) {
+    plx_tensor *h = plx_silu(t, plx_layer_linear(t, params, prefix, first, x));
+    return plx_layer_linear(t, params, prefix, second, h);
+}
+
+/* pooled (N,L,1 or bins...,) -> (N,L,depth,C) */
+static plx_tensor *pooled_head(plx_tape *t, plx_params *params, const char *prefix, const char *first,
+                               const char *second, const plx_encoder_config *c, plx_tensor *pooled) {
     int N = pooled->shape[0], L = pooled->shape[1];
-    plx_tensor *h = plx_reshape(t, pooled, PLX_SHAPE(N, L, pooled->shape[2] * pooled->shape[3]));
-    h = plx_silu(t, plx_layer_linear(t, params, prefix, first, h));
-    h = plx_layer_linear(t, params, prefix, second, h);
+    plx_tensor *line = plx_reshape(t, pooled, PLX_SHAPE(N, L, pooled->shape[2] * pooled->shape[3]));
+    plx_tensor *h = side_head(t, params, prefix, first, second, line);
     return plx_reshape(t, h, PLX_SHAPE(N, L, c->depth, c->channels));
 }
 
 static void side_planes(plx_encoding *e, plx_tape *t, plx_params *params, const char *prefix,
                         const plx_encoder_config *c, plx_tensor *fine) {
     int H = fine->shape[1], W = fine->shape[2];
+    if (c->heads == PLX_HEADS_SKIP) {
+        e->xz = side_head(t, params, prefix, "xz1", "xz2", fine);
+        e->yz = side_head(t, params, prefix, "yz1", "yz2", fine);
+        return;
+    }
     PLX_CHECK(H % c->bins == 0 && W % c->bins == 0, "encoder: %dx%d features into %d bins", H, W, c->bins);
     plx_tensor *columns = plx_swap_hw(t, plx_average_pool(t, fine, H / c->bins, 1)); /* (N,W,bins,F) */
-    e->xz = plx_swap_hw(t, side_head(t, params, prefix, "xz1", "xz2", c, columns));
-    e->yz = side_head(t, params, prefix, "yz1", "yz2", c, plx_average_pool(t, fine, 1, W / c->bins));
+    e->xz = plx_swap_hw(t, pooled_head(t, params, prefix, "xz1", "xz2", c, columns));
+    e->yz = pooled_head(t, params, prefix, "yz1", "yz2", c, plx_average_pool(t, fine, 1, W / c->bins));
 }
 
 static void no_side_planes(plx_encoding *e, plx_tape *t, int N, const plx_encoder_config *c) {

@@ -52,12 +52,13 @@ void plx_model_free(plx_model *model) {
 /* ---- files ---------------------------------------------------------------------------------------------------------- */
 
 static char *config_text(const plx_model_config *c) {
-    json_t *json = json_pack(
-        "{s:{s:s, s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}", "encoder", "planes",
-        plx_planes_name(c->encoder.planes), "unet", plx_unet_config_json(&c->encoder.unet), "channels",
-        c->encoder.channels, "depth", c->encoder.depth, "bins", c->encoder.bins, "side", c->encoder.side,
-        "decoder", "frequencies", c->frequencies, "hidden", c->hidden, "frame", plx_frame_name(c->frame),
-        "denoiser", plx_denoiser_config_json(&c->denoiser), "size", c->size);
+    json_t *json =
+        json_pack("{s:{s:s, s:s, s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}", "encoder", "planes",
+                  plx_planes_name(c->encoder.planes), "heads", plx_heads_name(c->encoder.heads), "unet",
+                  plx_unet_config_json(&c->encoder.unet), "channels", c->encoder.channels, "depth",
+                  c->encoder.depth, "bins", c->encoder.bins, "side", c->encoder.side, "decoder",
+                  "frequencies", c->frequencies, "hidden", c->hidden, "frame", plx_frame_name(c->frame),
+                  "denoiser", plx_denoiser_config_json(&c->denoiser), "size", c->size);
     char *text = json ? json_dumps(json, JSON_SORT_KEYS) : NULL;
     json_decref(json);
     return text;
@@ -70,15 +71,17 @@ static bool in_range(int value, int low, int high) {
 static int config_parse(plx_model_config *c, const char *text) {
     json_error_t error;
     json_t *json = json_loads(text, 0, &error), *unet, *denoiser;
-    const char *frame, *planes = plx_planes_name(PLX_PLANES_TRIPLANE); /* not in older files */
+    const char *frame;
+    const char *planes = plx_planes_name(PLX_PLANES_TRIPLANE), /* not in older files, nor are: */
+        *heads = plx_heads_name(PLX_HEADS_POOLED);
     *c = plx_model_config_default();
     int status = PLX_OK;
-    if (!json ||
-        json_unpack_ex(json, &error, 0, "{s:{s?s, s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}",
-                       "encoder", "planes", &planes, "unet", &unet, "channels", &c->encoder.channels, "depth",
-                       &c->encoder.depth, "bins", &c->encoder.bins, "side", &c->encoder.side, "decoder",
-                       "frequencies", &c->frequencies, "hidden", &c->hidden, "frame", &frame, "denoiser",
-                       &denoiser, "size", &c->size))
+    if (!json || json_unpack_ex(json, &error, 0,
+                                "{s:{s?s, s?s, s:o, s:i, s:i, s:i, s:i}, s:{s:i, s:i}, s:s, s:o, s:i}",
+                                "encoder", "planes", &planes, "heads", &heads, "unet", &unet, "channels",
+                                &c->encoder.channels, "depth", &c->encoder.depth, "bins", &c->encoder.bins,
+                                "side", &c->encoder.side, "decoder", "frequencies", &c->frequencies, "hidden",
+                                &c->hidden, "frame", &frame, "denoiser", &denoiser, "size", &c->size))
         status = plx_fail(PLX_ERROR_INPUT, "configuration: %s", error.text);
     if (!status) status = plx_unet_config_from_json(&c->encoder.unet, unet);
     if (!status) status = plx_denoiser_config_from_json(&c->denoiser, denoiser);
@@ -88,6 +91,9 @@ static int config_parse(plx_model_config *c, const char *text) {
     if (!status && plx_planes_of(planes) < 0)
         status = plx_fail(PLX_ERROR_INPUT, "configuration: planes '%s'", planes);
     if (!status) c->encoder.planes = (enum plx_planes)plx_planes_of(planes);
+    if (!status && plx_heads_of(heads) < 0)
+        status = plx_fail(PLX_ERROR_INPUT, "configuration: heads '%s'", heads);
+    if (!status) c->encoder.heads = (enum plx_heads)plx_heads_of(heads);
     if (!status) status = plx_encoder_config_check(&c->encoder);
     if (!status && (!in_range(c->frequencies, 0, 10) || !in_range(c->hidden, 16, 256) || c->hidden % 16 ||
                     !in_range(c->size, 16, 512)))

@@ -8,6 +8,7 @@
 #include "diffusion/model.h"
 #include "diffusion/prefetch.h"
 #include "diffusion/supervise.h"
+#include "diffusion/train_model.h"
 #include "diffusion/validate.h"
 #include "nerf/core/file.h"
 
@@ -16,6 +17,7 @@ static const size_t step_arena = (size_t)16 << 30; /* address space */
 static const char state_format[] = "parallax-training-1";
 
 static const char *const stage_names[] = {"geometry", "colour", "denoiser", "joint"};
+static const char *const condition_names[] = {"blurred", "own"};
 
 plx_train_options plx_train_options_default(enum plx_train_stage stage) {
     plx_train_options o = {.stage = stage,
@@ -130,7 +132,7 @@ static void field_terms(trainer *t, int *at, const encoded *e, const plx_views *
             t, at, "colour",
             plx_loss_photometric(t->tape, &e->field, e->frames, &s, o->coarse, o->fine, plx_rng_fork(rng, 2)),
             1);
-    if (has_depth(items)) {
+    if (has_depth(items) && !o->photometric) {
         plx_geometry_loss g = plx_loss_geometry(t->tape, &e->field, e->frames, &s, plx_rng_fork(rng, 3));
         add_term(t, at, "likelihood", g.likelihood, geometry_stage ? 0.1f : 0.01f);
         add_term(t, at, "hit_colour", g.colour, geometry_stage ? 0.5f : 0.05f);
@@ -143,8 +145,10 @@ static void field_terms(trainer *t, int *at, const encoded *e, const plx_views *
 static void denoiser_terms(trainer *t, int *at, const encoded *e, const plx_views *items, plx_rng rng) {
     plx_denoiser denoiser = plx_model_denoiser(t->model);
     plx_denoiser_training training = plx_denoiser_training_default();
-    plx_condition condition = plx_condition_make(t->tape, &e->field, e->frames, t->o->batch, items,
-                                                 (float)t->o->condition_noise, plx_rng_fork(rng, 4));
+    bool blurred = t->o->condition == PLX_TRAIN_CONDITION_BLURRED;
+    plx_condition condition =
+        plx_condition_make(t->tape, &e->field, e->frames, t->o->batch, items,
+                           blurred ? (float)t->o->condition_noise : 0, plx_rng_fork(rng, 4));
     plx_denoiser_batch batch = {.views = condition.truth,
                                 .render = condition.render,
                                 .context = plx_condition_context(t->tape, &e->encoding)};
@@ -222,20 +226,6 @@ static void log_losses(trainer *t, double waited) {
 
 /* ---- state ------------------------------------------------------------------------------------------------------------- */
 
-/* A model that another run left half-way keeps that run's entry: it is closed. */
-static int close_record(plx_model *m) {
-    json_t *record = m->record ? json_loads(m->record, 0, NULL) : NULL, *entry;
-    size_t i;
-    if (!record) return PLX_OK;
-    json_array_foreach(json_object_get(record, "stages"), i, entry) json_object_del(entry, "open");
-    char *text = json_dumps(record, JSON_REAL_PRECISION(6));
-    json_decref(record);
-    if (!text) return plx_fail(PLX_ERROR_MEMORY, "record: out of memory");
-    free(m->record);
-    m->record = text;
-    return PLX_OK;
-}
-
 /* This stage's entry in the model's record; replaces the entry of an earlier save of the same run. */
 static int record_stage(trainer *t) {
     json_t *record = t->model->record ? json_loads(t->model->record, 0, NULL) : json_object(), *stages;
@@ -260,6 +250,9 @@ static int record_stage(trainer *t) {
                               "steps", (json_int_t)t->step, "of", (json_int_t)o->steps, "batch", o->batch,
                               "size", o->size, "targets", o->targets, "rate", (double)o->rate, "seed",
                               (json_int_t)o->seed, "validation_psnr", t->best);
+    if (o->stage >= PLX_STAGE_DENOISER)
+        json_object_set_new(entry, "condition", json_string(condition_names[o->condition]));
+    if (o->photometric) json_object_set_new(entry, "photometric", json_true());
     if (t->step < o->steps) json_object_set_new(entry, "open", json_true());
     json_array_append_new(stages, entry);
     char *text = json_dumps(record, JSON_REAL_PRECISION(6));
@@ -322,56 +315,13 @@ static int resume(trainer *t) {
     return status;
 }
 
-/* `from` with a fresh denoiser of another width. */
-static int change_denoiser(plx_model **model, int width, uint64_t seed) {
-    plx_model *from = *model, *to = NULL;
-    plx_model_config config = from->config;
-    config.denoiser.unet.width = width;
-    int status = plx_model_create(&to, &config, seed, true);
-    if (status) return status;
-    for (int i = 0; i < plx_params_count(from->params); i++) {
-        const plx_param *p = plx_params_at(from->params, i);
-        if (strncmp(p->name, "denoiser.", 9)) plx_params_set(to->params, p->name, p->tensor.data);
-    }
-    to->record = from->record, from->record = NULL;
-    plx_model_free(from);
-    *model = to;
-    return PLX_OK;
-}
-
-static int open_model(trainer *t) {
-    const plx_train_options *o = t->o;
-    plx_model_config config = plx_model_config_default();
-    if (o->init) {
-        int status = plx_model_open(&t->model, o->init, true);
-        const char *planes = status ? NULL : plx_planes_name(t->model->config.encoder.planes);
-        if (!status && o->planes && strcmp(planes, o->planes))
-            status = plx_fail(PLX_ERROR_INPUT, "%s: the model's planes are '%s', not '%s'", o->init, planes,
-                              o->planes);
-        if (!status && t->model->config.denoiser.unet.width != o->denoiser_width)
-            status = change_denoiser(&t->model, o->denoiser_width, o->seed);
-        return status ? status : close_record(t->model);
-    }
-    if (plx_frame_kind_of(o->frame) < 0)
-        return plx_fail(PLX_ERROR_INPUT, "frame '%s': camera or upright", o->frame);
-    config.frame = (enum plx_frame_kind)plx_frame_kind_of(o->frame);
-    if (o->planes && plx_planes_of(o->planes) < 0)
-        return plx_fail(PLX_ERROR_INPUT, "planes '%s': triplane or pixel", o->planes);
-    if (o->planes && plx_planes_of(o->planes) == PLX_PLANES_PIXEL)
-        config.encoder = plx_encoder_config_pixel();
-    config.encoder.unet.width = o->width;
-    config.denoiser.unet.width = o->denoiser_width;
-    config.denoiser.unet.context = plx_encoder_features(&config.encoder);
-    return plx_model_create(&t->model, &config, o->seed, true);
-}
-
 static int open_run(trainer *t) {
     char path[PATH_SIZE];
     plx_device device;
     int status = plx_make_directories(t->o->folder);
     if (!status) status = plx_device_open(&device, "cpu");
     if (!status) status = plx_tape_create(&t->tape, device, step_arena, true);
-    if (!status) status = open_model(t);
+    if (!status) status = plx_train_model(&t->model, t->o);
     if (!status) status = resume(t);
     if (status < 0) return status;
     t->optimiser.weight_decay = 0.01f;

@@ -122,6 +122,35 @@ TEST(sampler, perfect_denoiser_gives_x0) {
     }
 }
 
+/* What a network of either prediction says of the same noisy view, when it knows that the data are normal about 0.2: then
+ * E[x0 | z] = 0.2 + k (z - 0.2 alpha), k = alpha s^2 / (alpha^2 s^2 + sigma^2), s = 0.3. */
+static int network(plx_noise_level l, bool unconditional, const float *z, float *x0, size_t count,
+                   void *user) {
+    const enum plx_prediction *prediction = user;
+    (void)unconditional;
+    double k = l.alpha * 0.09 / (l.alpha * l.alpha * 0.09 + l.sigma * l.sigma);
+    for (size_t i = 0; i < count; i++) {
+        double x = 0.2 + k * (z[i] - 0.2 * l.alpha);
+        float output = (float)plx_prediction_target(l, *prediction, x, plx_eps_from_x0(l, z[i], x));
+        x0[i] = (float)plx_x0_from(l, *prediction, z[i], output);
+    }
+    return 0;
+}
+
+TEST(sampler, v_and_eps_of_one_network_sample_the_same) {
+    float x[2][64];
+    plx_sampler_options o = plx_sampler_options_default();
+    o.steps = 9, o.eta = 1;
+    for (int i = 0; i < 2; i++) {
+        enum plx_prediction prediction = i ? PLX_PREDICT_EPS : PLX_PREDICT_V;
+        REQUIRE(plx_sample(&o, network, &prediction, (plx_rng){3, 4}, x[i], 64, NULL, NULL) == 0, "%s",
+                plx_error());
+    }
+    /* alpha >= 0.05: an output's rounding (6e-8) grows by 20 in x0, and shrinks on the way */
+    for (int i = 0; i < 64; i++) EXPECT(fabsf(x[0][i] - x[1][i]) < 1e-5f, "%g, %g", x[0][i], x[1][i]);
+    EXPECT(x[0][0] != x[0][1], "nothing was sampled");
+}
+
 TEST(sampler, steps_keep_the_noise_of_a_perfect_denoiser) {
     /* With the true x0, DDIM's z stays alpha x0 + sigma eps with the same eps. */
     plx_noise_level from = plx_schedule_at(schedules[0], 0.8), to = plx_schedule_at(schedules[0], 0.3);

@@ -232,6 +232,125 @@ TEST(train, model_file_round_trip_and_init) {
     EXPECT(plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL) == 0, "%s", plx_error());
 }
 
+/* ---- choices that the ablations compare -------------------------------------------------------------------------- */
+
+/* Trains a step in the folder `name`, from `init` if it is given. */
+static int train_one(plx_train_options o, const char *name, const char *init, char model[300]) {
+    char folder[256];
+    folder_path(folder, name);
+    snprintf(model, 300, "%s/model.safetensors", folder);
+    o.folder = folder;
+    o.init = init;
+    o.steps = 1;
+    return plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL);
+}
+
+static bool log_has(const char *name, const char *word) {
+    char command[600], folder[256];
+    folder_path(folder, name);
+    snprintf(command, sizeof command, "grep -q '\"%s\"' %s/log.jsonl", word, folder);
+    return system(command) == 0;
+}
+
+static const plx_param *parameter(const plx_model *m, const char *name) {
+    for (int i = 0; i < plx_params_count(m->params); i++)
+        if (!strcmp(plx_params_at(m->params, i)->name, name)) return plx_params_at(m->params, i);
+    return NULL;
+}
+
+/* Skip heads: a texel of every pixel of the finest features, 16x16 of a 32x32 picture; pooled: `depth` of each line. The
+ * file says which, and a model that is gone on with keeps them. */
+TEST(train, heads_are_the_models_own) {
+    char path[300], other[300];
+    plx_views views = {0};
+    plx_batch_request request = {.seed = 1, .size = 32};
+    REQUIRE(sphere_batch(&request, &views, NULL) == 0, "%s", plx_error());
+    plx_train_options o = small(PLX_STAGE_GEOMETRY, NULL);
+    for (int skip = 0; skip < 2; skip++) {
+        plx_model *model = NULL;
+        plx_field *field = NULL;
+        o.heads = skip ? "skip" : NULL;
+        REQUIRE(train_one(o, skip ? "skip" : "pooled", NULL, path) == 0, "%s", plx_error());
+        REQUIRE(plx_model_load(&model, path) == 0, "%s", plx_error());
+        EXPECT(model->config.encoder.heads == (skip ? PLX_HEADS_SKIP : PLX_HEADS_POOLED), "heads");
+        REQUIRE(plx_model_reconstruct(&field, model, &views.views[0], true, false) == 0, "%s", plx_error());
+        const int *xz = field->operands.xz->shape, *yz = field->operands.yz->shape;
+        EXPECT(xz[1] == (skip ? 16 : 32) && xz[2] == 16, "XZ of %dx%d", xz[1], xz[2]);
+        EXPECT(yz[1] == 16 && yz[2] == (skip ? 16 : 32), "YZ of %dx%d", yz[1], yz[2]);
+        EXPECT(!all_zero(field->operands.xz) && !all_zero(field->operands.yz), "side planes of zeros");
+        plx_field_free(field);
+        plx_model_free(model);
+    }
+    o.heads = NULL;
+    EXPECT(train_one(o, "skip-on", path, other) == 0, "%s", plx_error());
+    o.heads = "pooled";
+    int status = train_one(o, "skip-pooled", path, other);
+    EXPECT(status == PLX_ERROR_INPUT && strstr(plx_error(), "'skip'"), "%d %s", status, plx_error());
+    o.heads = "none";
+    status = train_one(o, "none", NULL, other);
+    EXPECT(status == PLX_ERROR_INPUT && strstr(plx_error(), "pooled or skip"), "%d %s", status, plx_error());
+    plx_views_free(&views);
+}
+
+TEST(train, photometric_leaves_depth_out) {
+    char path[300];
+    plx_train_options o = small(PLX_STAGE_COLOUR, NULL);
+    REQUIRE(train_one(o, "with-depth", NULL, path) == 0, "%s", plx_error());
+    o.photometric = true;
+    REQUIRE(train_one(o, "photometric", NULL, path) == 0, "%s", plx_error());
+    const char *of_depth[] = {"likelihood", "hit_colour", "surface"};
+    for (int i = 0; i < 3; i++)
+        EXPECT(log_has("with-depth", of_depth[i]) && !log_has("photometric", of_depth[i]), "%s", of_depth[i]);
+    EXPECT(log_has("photometric", "colour"), "no colour loss");
+    plx_model *model = NULL;
+    REQUIRE(plx_model_load(&model, path) == 0, "%s", plx_error());
+    EXPECT(strstr(plx_model_record(model), "\"photometric\""), "%s", plx_model_record(model));
+    plx_model_free(model);
+}
+
+/* Another prediction is another denoiser; the field stays. Going on keeps it. */
+TEST(train, prediction_is_the_models_own) {
+    char field[300], eps[300], again[300];
+    plx_model *a = NULL, *b = NULL;
+    REQUIRE(train_one(small(PLX_STAGE_GEOMETRY, NULL), "field", NULL, field) == 0, "%s", plx_error());
+    plx_train_options o = small(PLX_STAGE_DENOISER, NULL);
+    o.predict = "eps";
+    REQUIRE(train_one(o, "eps", field, eps) == 0, "%s", plx_error());
+    o.predict = NULL;
+    REQUIRE(train_one(o, "eps-on", eps, again) == 0, "%s", plx_error());
+    REQUIRE(!plx_model_load(&a, field) && !plx_model_load(&b, again), "%s", plx_error());
+    EXPECT(a->config.denoiser.prediction == PLX_PREDICT_V, "a fresh model predicts v");
+    EXPECT(b->config.denoiser.prediction == PLX_PREDICT_EPS, "eps was lost");
+    for (int i = 0; i < plx_params_count(a->params); i++) {
+        const plx_param *p = plx_params_at(a->params, i), *q = parameter(b, p->name);
+        if (!strncmp(p->name, "denoiser.", 9)) continue;
+        REQUIRE(q, "%s is gone", p->name);
+        EXPECT(!memcmp(p->tensor.data, q->tensor.data, sizeof(float) * plx_tensor_size(&p->tensor)), "%s",
+               p->name);
+    }
+    plx_model_free(a);
+    plx_model_free(b);
+}
+
+/* A fresh denoiser's output is 0 whatever it sees, so that the first loss is the same and the second is not. */
+TEST(train, condition_is_disturbed_or_the_fields_own) {
+    losses own = {0}, blurred = {0}, still = {0};
+    char folder[256];
+    for (int i = 0; i < 3; i++) {
+        snprintf(folder, sizeof folder, "%s/condition%d", test_directory(), i);
+        plx_train_options o = small(PLX_STAGE_DENOISER, folder);
+        o.rate = 1e-2f;
+        o.warmup = 0;
+        o.condition = i == 1 ? PLX_TRAIN_CONDITION_OWN : PLX_TRAIN_CONDITION_BLURRED;
+        o.condition_noise = i == 2 ? 0 : 1;
+        losses *l = i == 0 ? &blurred : i == 1 ? &own : &still;
+        REQUIRE(plx_train(&o, sphere_batch, NULL, NULL, watch, l) == 0, "%s", plx_error());
+    }
+    EXPECT(own.count == 6 && own.value[0] == blurred.value[0], "%g, %g", own.value[0], blurred.value[0]);
+    EXPECT(own.value[5] != blurred.value[5], "blurring changed nothing: %g", own.value[5]);
+    for (int i = 0; i < 6; i++) EXPECT(own.value[i] == still.value[i], "no noise is not the field's own");
+}
+
 static int broken_batch(const plx_batch_request *r, plx_views *out, void *user) {
     int status = sphere_batch(r, out, user);
     if (!status && r->step == 1) out->views[0].colour.data[0] = NAN;

@@ -244,6 +244,25 @@ TEST(denoiser, views_together_or_alone_give_the_same) {
     small_denoiser_free(&d);
 }
 
+/* A fresh network says 0: of v, x0 = alpha z; of eps, x0 = z / alpha. */
+TEST(denoiser, its_output_is_read_as_its_prediction) {
+    small_denoiser d;
+    REQUIRE(small_denoiser_make(&d, 2) == 0, "%s", plx_error());
+    static float z[VALUES / VIEWS], render[VALUES / VIEWS], x0[VALUES / VIEWS];
+    float input[SIDE * SIDE * 4] = {0}, context[TOKENS * 6] = {0};
+    plx_rng_fill_normal((plx_rng){1, 1}, z, VALUES / VIEWS);
+    plx_noise_level level = plx_schedule_at(d.denoiser.config.schedule, 0.5);
+    plx_denoiser_views v = {&d.denoiser, d.tape, 1, SIDE, SIDE, render, input, context, TOKENS, false, false};
+    for (int i = 0; i < 2; i++) {
+        d.denoiser.config.prediction = i ? PLX_PREDICT_EPS : PLX_PREDICT_V;
+        REQUIRE(plx_denoiser_denoise(level, false, z, x0, VALUES / VIEWS, &v) == 0, "%s", plx_error());
+        double factor = i ? 1 / level.alpha : level.alpha;
+        for (int k = 0; k < VALUES / VIEWS; k++) /* a float's rounding */
+            EXPECT(fabs(x0[k] - factor * z[k]) <= 1e-6 * (1 + fabs(factor * z[k])), "%g of %g", x0[k], z[k]);
+    }
+    small_denoiser_free(&d);
+}
+
 TEST(denoiser, dropped_conditions_do_not_matter_and_kept_ones_do) {
     small_denoiser d;
     REQUIRE(small_denoiser_make(&d, 2) == 0, "%s", plx_error());

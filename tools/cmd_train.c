@@ -5,11 +5,12 @@
 #include <string.h>
 
 typedef struct train_values {
-    const char *output, *data, *catalogue, *views, *init, *frame, *planes, *store;
-    int stage, batch, size, denoiser_width, targets, warmup, variants, validate, validation_objects, overfit;
+    const char *output, *data, *catalogue, *views, *init, *frame, *planes, *heads, *predict, *store;
+    int stage, condition, batch, size, denoiser_width, targets, warmup, variants, validate,
+        validation_objects, overfit;
     int64_t steps, seed;
     float rate, save_minutes, condition_noise;
-    bool local;
+    bool local, photometric;
 } train_values;
 
 #define AT(member) offsetof(train_values, member)
@@ -33,6 +34,15 @@ static const plx_option options[] = {
      .help = "axes of the side planes of a fresh model"},
     {PLX_OPTION_TEXT, "planes", 0, AT(planes), NULL, .word = "triplane|pixel",
      .help = "of a fresh model; pixel: the field reads the input's own plane alone (default triplane)"},
+    {PLX_OPTION_TEXT, "heads", 0, AT(heads), NULL, .word = "pooled|skip",
+     .help = "of a fresh model: a side plane's texel from a whole column or row of features, or from one "
+             "(default pooled)"},
+    {PLX_OPTION_FLAG, "photometric", 0, AT(photometric),
+     .help = "colour, joint: pixels alone are compared, what depth tells is left out"},
+    {PLX_OPTION_TEXT, "predict", 0, AT(predict), NULL, .word = "v|eps",
+     .help = "of a fresh denoiser; a model with another gets a fresh one (default v)"},
+    {PLX_OPTION_CHOICE, "condition", 0, AT(condition), "blurred", .word = "blurred|own",
+     .help = "the renders that the denoiser learns from: the field's own, or disturbed ones"},
     {PLX_OPTION_INT, "denoiser-width", 0, AT(denoiser_width), "48", 16, 512,
      .help = "of a fresh denoiser; a model with another gets a fresh one"},
     {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR",
@@ -51,7 +61,7 @@ static const plx_option options[] = {
     {PLX_OPTION_INT, "validation-objects", 0, AT(validation_objects), "24", 1, 10000, .help = "how many"},
     {PLX_OPTION_FLOAT, "save-minutes", 0, AT(save_minutes), "10", 0, 1e6, .help = "between saves"},
     {PLX_OPTION_FLOAT, "condition-noise", 0, AT(condition_noise), "1", 0, 10,
-     .help = "blur and noise on the denoiser's condition"},
+     .help = "strength of the blur, colour shift and noise of --condition blurred"},
     {PLX_OPTION_TEXT, "store", 0, AT(store), NULL, .word = "FOLDER",
      .help = "in the end, keep the fields of the validation objects in this latent store"},
     {.type = PLX_OPTION_END}};
@@ -221,6 +231,8 @@ static int keep_validation(const plx_run *run, const source *s, plx_latents *lat
 static int run_train(const plx_run *run) {
     const train_values *v = run->values;
     if (!v->output) return plx_fail(PLX_ERROR_USAGE, "train: --output FOLDER is needed");
+    if (v->photometric && v->stage != PLX_STAGE_COLOUR && v->stage != PLX_STAGE_JOINT)
+        return plx_fail(PLX_ERROR_USAGE, "train: --photometric is for --stage colour or joint");
     source s = {.values = v};
     plx_train_options o = plx_train_options_default((enum plx_train_stage)v->stage);
     o.steps = v->steps;
@@ -234,6 +246,10 @@ static int run_train(const plx_run *run) {
     o.init = v->init;
     o.frame = v->frame;
     o.planes = v->planes;
+    o.heads = v->heads;
+    o.predict = v->predict;
+    o.photometric = v->photometric;
+    o.condition = (enum plx_train_condition)v->condition;
     o.denoiser_width = v->denoiser_width;
     o.save_seconds = v->save_minutes * 60;
     o.condition_noise = v->condition_noise;
