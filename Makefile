@@ -8,6 +8,7 @@
 #   make deps     the Debian packages that are missing
 #   make results  the numbers of the README's results, into build/results (over an hour)
 #   make gallery  the README's gallery, into build/gallery
+#   make ablations  models trained with one choice changed each, into build/ablations (hours; goes on where it was stopped)
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
 #   make fuzz     every parser of ours under libFuzzer, a minute each (seconds=60)
 #   make bench-peers  the same stages in PyTorch, compared and timed in turns
@@ -40,7 +41,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results gallery bench-peers clean
+.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results ablations gallery bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -216,6 +217,26 @@ gallery ?= build/gallery
 gallery: deps deps-gallery $(if $(filter data,$(results_data)),data)
 	+@$(submake) $(program)
 	/usr/bin/python3 tools/gallery.py $(program) $(results_data) $(gallery)
+
+# ---- ablations: build/ablations ------------------------------------------------------------------------------------------
+# A fresh model each, 20,000 encodes at 32 px; the seed and so the samples are the same. Pairs end early in the list.
+ablations ?= build/ablations
+ablation_base := --stage geometry
+ablation_upright := --stage geometry --frame upright
+ablation_skip := --stage geometry --heads skip
+ablation_photometric := --stage colour --targets 4 --photometric
+ablation_denoiser = --stage denoiser --init $(ablations)/base/model.safetensors
+ablation_eps = $(ablation_denoiser) --predict eps
+ablation_own = $(ablation_denoiser) --condition own
+ablations: deps deps-results $(if $(filter data,$(results_data)),data)
+	+@$(submake) $(program)
+	@mkdir -p $(ablations)
+	@$(MAKE) --no-print-directory -j1 $(patsubst %,$(ablations)/%.done,base upright skip photometric denoiser eps own)
+	python3 tools/results.py $(ablations)
+	@echo "into README.md: python3 tools/results.py $(ablations) --fill README.md"
+$(ablations)/%.done:
+	$(program) train --data $(results_data) --size 32 --steps 2500 --validate 500 -o $(@:.done=) $(ablation_$*)
+	@touch $@
 
 # ---- the same stages in PyTorch, side by side: build/peers.json -------------------------------------------------------
 peers_python := /usr/bin/python3

@@ -172,7 +172,36 @@ def timing(folder):
     return table(["two cores", "time", "memory", ""], rows) if rows else None
 
 
-TABLES = [main, gaps, paired, validation, consistency, sweep, timing]
+def ended(folder, run, steps=2500):
+    """The last validation of a training run, if the run came to its end."""
+    path = os.path.join(folder, run, "log.jsonl")
+    lines = [json.loads(line) for line in open(path)] if os.path.exists(path) else []
+    return next((x for x in reversed(lines) if x["step"] == steps and "validation_psnr" in x), None)
+
+
+def ablations(folder):
+    """Of `make ablations`: what is compared, against today's choice."""
+    pairs = [
+        ("the defaults: camera's axes, pooled heads, first-hit likelihood", "base"),
+        ("the camera's pitch removed", "upright"),
+        ("side planes from one pixel's features", "skip"),
+        ("photometric losses alone", "photometric"),
+        ("denoiser: v, blurred condition (default)", "denoiser"),
+        ("denoiser: eps", "eps"),
+        ("denoiser: its field's own renders", "own"),
+    ]
+    rows = []
+    for title, run in pairs:
+        last = ended(folder, run)
+        if last:
+            gains = [number(last, f"denoiser_gain_db_t{t}", 2) for t in ("0.3", "0.5", "0.8")]
+            cells = [number(last, "validation_psnr", 2), number(last, "validation_iou", 3), number(last, "validation_iou_60_120", 3)]
+            rows.append([title] + cells + [", ".join(filter(None, gains))])
+    head = ["20,000 encodes at 32 px, 24 validation objects", "PSNR dB", "IoU", "IoU at gaps 60-120"]
+    return table(head + ["denoiser against its condition at t = 0.3, 0.5, 0.8: dB"], rows) if rows else None
+
+
+TABLES = [main, gaps, paired, validation, consistency, sweep, timing, ablations]
 
 
 # ---- commands ------------------------------------------------------------------------------------------------------------
