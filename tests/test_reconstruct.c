@@ -31,7 +31,7 @@ static void write_disc(const char *path) {
 
 static int run(const char *output, const char *more, const char **said) {
     char arguments[2048];
-    if (access(at("tiny.safetensors"), R_OK)) {
+    if (access(at("disc.png"), R_OK)) { /* other tests, too, leave a tiny.safetensors */
         if (tiny_model_save(at("tiny.safetensors"))) abort();
         write_disc(at("disc.png"));
     }
