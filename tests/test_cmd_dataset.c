@@ -255,6 +255,19 @@ TEST(cmd_dataset, convert) {
     snprintf(arguments, sizeof arguments, "dataset sheet %s/as-srn -o %s/set.png --size 8 --columns 2",
              test_directory(), test_directory());
     EXPECT(test_run_parallax(arguments, &text) == 0 && there("set.png", NULL), "%s", text);
+
+    /* an object that cannot be read: a red square, one line, and the sheet all the same */
+    plx_image sheet = {0};
+    snprintf(path, sizeof path, "truncate -s 20 %s/as-srn/train/one/rgb/000000.png", test_directory());
+    REQUIRE(system(path) == 0, "%s", path);
+    EXPECT(test_run_parallax_output(arguments, &text) == 1 && strstr(text, "no picture at 0 1: ") &&
+               strstr(text, "000000.png"),
+           "%s", text);
+    snprintf(path, sizeof path, "%s/set.png", test_directory());
+    REQUIRE(!plx_image_load(&sheet, path), "%s", plx_error());
+    const float *pixel = sheet.data + 3 * (8 + 3); /* of the second square, between the arms of its cross */
+    EXPECT(pixel[0] > 0.7f && pixel[1] < 0.2f, "no mark: %g %g", (double)pixel[0], (double)pixel[1]);
+    plx_image_free(&sheet);
 }
 
 TEST(cmd_dataset, bad_input) {

@@ -81,15 +81,33 @@ typedef struct sheet_drawing {
     const plx_object **objects; /* of a catalogue, or NULL */
     plx_dataset *dataset;       /* or a data set */
     int count;
+    char **failures; /* of each object: why it has no picture, or NULL */
     const sheet_values *values;
 } sheet_drawing;
 
+/* A red square with a white cross: this object has no picture. */
+static int draw_failure(plx_image *out, int size) {
+    int status = plx_image_create(out, size, size, 3);
+    for (int i = 0; i < size * size && !status; i++) {
+        int row = i / size, column = i % size, thick = 1 + size / 32;
+        bool cross = abs(row - column) < thick || abs(row + column - size + 1) < thick;
+        for (int c = 0; c < 3; c++) out->data[3 * i + c] = cross ? 1 : c ? 0.1f : 0.8f;
+    }
+    return status;
+}
+
+/* What cannot be read does not end the sheet: it is marked there and told afterwards. */
 static int draw_place(int index, void *user) {
     sheet_drawing *d = user;
     const sheet_values *values = d->values;
     plx_image picture = {0};
     int status = d->dataset ? load_object(&picture, d->dataset, index, values)
                             : draw_object(&picture, d->objects[index], values);
+    if (status) {
+        plx_image_free(&picture);
+        if (!(d->failures[index] = strdup(plx_error()))) return status;
+        status = draw_failure(&picture, values->size);
+    }
     if (!status)
         plx_image_paste(&d->sheet, &picture, index / values->columns * values->size,
                         index % values->columns * values->size);
@@ -107,8 +125,23 @@ static int draw_sheet(sheet_drawing *d) {
     int status = plx_image_create(&d->sheet, rows * values->size, values->columns * values->size, 3);
     for (size_t i = 0; !status && i < (size_t)d->sheet.height * (size_t)d->sheet.width * 3; i++)
         d->sheet.data[i] = 1;
+    if (!status && !(d->failures = calloc((size_t)d->count + 1, sizeof *d->failures)))
+        status = plx_fail(PLX_ERROR_MEMORY, "dataset sheet: out of memory");
     if (!status) status = plx_run_jobs("draw", d->count, draw_place, d);
     return status ? status : plx_png_save(values->output, &d->sheet);
+}
+
+/* One line for each object without a picture. */
+static int tell_failures(const sheet_drawing *d) {
+    int failed = 0;
+    for (int i = 0; i < d->count; i++) {
+        if (!d->failures[i]) continue;
+        printf("no picture at %d %d: %s\n", i / d->values->columns, i % d->values->columns, d->failures[i]);
+        failed++;
+    }
+    if (!failed) return PLX_OK;
+    return plx_fail(PLX_ERROR_INPUT, "%s: %d of %d objects have no picture", d->values->output, failed,
+                    d->count);
 }
 
 static void print_places(const sheet_drawing *d) {
@@ -137,6 +170,9 @@ static int run_sheet(const plx_run *run) {
     }
     if (!status) status = draw_sheet(&d);
     if (!status) print_places(&d);
+    if (!status) status = tell_failures(&d);
+    for (int i = 0; d.failures && i < d.count; i++) free(d.failures[i]);
+    free(d.failures);
     plx_image_free(&d.sheet);
     free(d.objects);
     plx_dataset_free(d.dataset);
