@@ -499,5 +499,7 @@ TEST(bench, training_steps_and_renders_take_no_more_memory) {
     expect_steady(&work, 1); /* the image it gives */
     REQUIRE(!plx_stage_draw(&work, &object, 32, 2), "%s", plx_error());
     expect_steady(&work, 4); /* two views' images */
+    REQUIRE(!plx_stage_field_step(&work, &object, 64, 8, 8), "%s", plx_error());
+    expect_steady(&work, 0);
     plx_bench_object_free(&object);
 }
