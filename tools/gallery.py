@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw
 CATALOGUE = "datasets/objects.tsv"
 ONE = "BlendSwap-CC-0-couch"  # under all conditions
 SEEDS = "BlendSwap-CC-0-couch"
+QUALITY = "fast"  # of all but the seeds: a minute in all
 SIDE = 64
 LABEL = 92
 TURN = 30  # degrees between the drawn views; 12 of them
@@ -69,14 +70,14 @@ def ranked(g):
     by_id = {line.split("\t")[0]: line for line in table[1:]}
     with open(g.path("ranked.tsv"), "w") as file:
         file.writelines([table[0]] + [by_id[o["object"]] for o in chosen])
-    words = ["--catalogue", g.path("ranked.tsv"), "--data", g.data, "--methods", "feedforward,blend"]
+    words = ["--catalogue", g.path("ranked.tsv"), "--data", g.data, "--methods", "feedforward,blend", "--quality", QUALITY]
     g.run("eval", *words, "--json", g.path("ranked.json"), "--sheet", g.path("ranked-sheet.png"))
     sheet = Image.open(g.path("ranked-sheet.png")).convert("RGB")
     measured = {m["method_name"]: {o["object"]: o for o in m["objects"]} for m in json.load(open(g.path("ranked.json")))}
     rows, record = [], []
     for i, o in enumerate(chosen):
         name = o["object"]
-        psnr = [measured[method][name]["psnr"] for method in ("feedforward", "blend")]
+        psnr = [measured[method][name]["psnr"] for method in ("feedforward", "blend-" + QUALITY)]
         rank = ["best", "median", "worst"][i // 3]
         rows.append((f"{rank}\n{psnr[0]:.1f}, {psnr[1]:.1f} dB", sheet.crop((0, SIDE * i, sheet.width, SIDE * (i + 1)))))
         record.append({"rank": rank, "object": name, "licence": by_id[name].split("\t")[4], "feedforward": psnr[0], "blend": psnr[1]})
@@ -107,7 +108,7 @@ def reconstruct(g, name, picture, truth, fov=FOV):
     """A row: the input as the model saw it; truth and blend at 30, 90, 150 degrees."""
     folder = g.path(name + "-made")
     if not os.path.exists(folder):
-        words = ["--views", str(360 // TURN), "--frames", "1", "--size", "128", "--elevation", "20", "--fov", str(fov)]
+        words = ["--views", str(360 // TURN), "--frames", "1", "--size", "128", "--elevation", "20", "--fov", str(fov), "--quality", QUALITY]
         g.run("reconstruct", picture, "-o", folder, *words)
     row = Image.new("RGB", (SIDE * (1 + 2 * len(SHOWN)), SIDE), "white")
     row.paste(flat(os.path.join(folder, "input.png")), (0, 0))
