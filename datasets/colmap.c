@@ -309,9 +309,14 @@ static int read_view(const plx_source *source, int index, plx_view *view, plx_vi
     return status ? plx_fail_in(status, source->path) : PLX_OK;
 }
 
+static const char *view_name(const plx_source *source, int index) {
+    return plx_path_last(((const model *)source->own)->pictures[index].name);
+}
+
 const plx_reader plx_colmap_reader = {.kind = "colmap",
                                       .looks = "images, sparse/0/cameras.txt, images.txt",
                                       .probe = probe,
                                       .open = open_object,
                                       .view = read_view,
-                                      .close = close_model};
+                                      .close = close_model,
+                                      .name = view_name};

@@ -48,7 +48,7 @@ static void close_frames(void *own) {
 
 /* True if a file is called transforms.json or transforms_NAME.json. */
 static bool is_transforms(const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = plx_path_last(path);
     size_t length = strlen(name), ending = strlen(".json");
     return strncmp(name, "transforms", 10) == 0 && (name[10] == '.' || name[10] == '_') && length > ending &&
            strcmp(name + length - ending, ".json") == 0 && length - ending != 11;
@@ -355,9 +355,14 @@ static int read_view(const plx_source *source, int index, plx_view *view, plx_vi
     return status;
 }
 
+static const char *view_name(const plx_source *source, int index) {
+    return plx_path_last(((const frames *)source->own)->frames[index].picture);
+}
+
 const plx_reader plx_transforms_reader = {.kind = "transforms",
                                           .looks = "transforms.json, transforms_train.json, ...",
                                           .probe = probe,
                                           .open = open_object,
                                           .view = read_view,
-                                          .close = close_frames};
+                                          .close = close_frames,
+                                          .name = view_name};

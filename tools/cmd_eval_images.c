@@ -19,7 +19,7 @@ typedef struct images_values {
 
 static const plx_option options[] = {
     {PLX_OPTION_TEXT, "against", 0, AT(against), NULL, .word = "DIR",
-     .help = "the true pictures: the same names, in the same folders or in the rgb of an SRN object"},
+     .help = "the true pictures: a folder of the same names, or any data set that `dataset info` knows"},
     {PLX_OPTION_TEXT, "and", 0, AT(other), NULL, .word = "DIR",
      .help = "a second method, compared object by object"},
     {PLX_OPTION_TEXT, "only", 0, AT(only), NULL, .word = "VIEW,...",
@@ -47,23 +47,23 @@ typedef struct comparison {
 
 /* ---- one object ------------------------------------------------------------------------------------------------------- */
 
-static int load(plx_image *out, const plx_eval_pictures *object, int k) {
-    char path[PATH_SIZE];
-    if (snprintf(path, sizeof path, "%s/%s", object->path, object->files[k]) >= (int)sizeof path)
-        return plx_fail(PLX_ERROR_INPUT, "%s/%s: the path is too long", object->path, object->files[k]);
-    return plx_image_load(out, path);
-}
+typedef struct object_pair {
+    const plx_eval_folder *truth, *method;
+    int object;
+} object_pair;
 
-static int measure_view(plx_eval_sample *out, const plx_eval_pictures *truths,
-                        const plx_eval_pictures *images, int k, plx_view *truth, plx_view *image) {
-    int status = load(&truth->colour, truths, k);
-    if (!status) status = load(&image->colour, images, k);
+static int measure_view(plx_eval_sample *out, const object_pair *pair, int k, plx_view *truth,
+                        plx_view *image) {
+    int status = plx_eval_picture_load(&truth->colour, pair->truth, pair->object, k);
+    if (!status) status = plx_eval_picture_load(&image->colour, pair->method, pair->object, k);
     if (status) return status;
     const plx_image *a = &truth->colour, *b = &image->colour;
+    const plx_eval_pictures *truths = &pair->truth->objects[pair->object],
+                            *images = &pair->method->objects[pair->object];
     if (a->height != b->height || a->width != b->width)
-        return plx_fail(PLX_ERROR_INPUT, "%s/%s: %dx%d pixels, but %s/%s has %dx%d", images->path,
-                        images->files[k], b->width, b->height, truths->path, truths->files[k], a->width,
-                        a->height);
+        return plx_fail(PLX_ERROR_INPUT, "%s/%s: %dx%d pixels, but %s%s%s has %dx%d", images->path,
+                        images->files[k], b->width, b->height, truths->path, truths->views ? ": " : "/",
+                        truths->views ? "its view" : truths->files[k], a->width, a->height);
     return plx_eval_measure(out, truth, image, false);
 }
 
@@ -77,12 +77,12 @@ typedef struct failure {
 } failure;
 
 /* In all threads; the pictures stay in truth and image, (count) each. */
-static int measure_views(plx_eval_sample *samples, const plx_eval_pictures *truths,
-                         const plx_eval_pictures *images, bool keep, plx_view *truth, plx_view *image) {
+static int measure_views(plx_eval_sample *samples, const object_pair *pair, bool keep, plx_view *truth,
+                         plx_view *image) {
     failure first = {0};
 #pragma omp parallel for schedule(dynamic, 1)
-    for (int k = 0; k < truths->count; k++) {
-        int status = measure_view(&samples[k], truths, images, k, &truth[k], &image[k]);
+    for (int k = 0; k < pair->truth->objects[pair->object].count; k++) {
+        int status = measure_view(&samples[k], pair, k, &truth[k], &image[k]);
         if (!keep) plx_image_free(&truth[k].colour), plx_image_free(&image[k].colour);
         if (!status) continue;
 #pragma omp critical(measure_views)
@@ -99,14 +99,14 @@ static void note_scales(comparison *c, int scales) {
 }
 
 static int measure_object(comparison *c, int method, int object, plx_eval_sample *samples) {
-    const plx_eval_pictures *truths = &c->truth.objects[object],
-                            *images = &c->methods[method].objects[object];
-    int count = truths->count;
+    const object_pair pair = {&c->truth, &c->methods[method], object};
+    int count = c->truth.objects[object].count;
     plx_image probe = {0};
     plx_view *truth = calloc(2 * (size_t)count, sizeof *truth), *image = truth ? truth + count : NULL;
-    int status = truth ? load(&probe, truths, 0) : plx_fail(PLX_ERROR_MEMORY, "eval images: out of memory");
+    int status = truth ? plx_eval_picture_load(&probe, &c->truth, object, 0)
+                       : plx_fail(PLX_ERROR_MEMORY, "eval images: out of memory");
     bool keep = bytes_of(&probe) * 2 * (size_t)count <= TOGETHER_MAX;
-    if (!status) status = measure_views(samples, truths, images, keep, truth, image);
+    if (!status) status = measure_views(samples, &pair, keep, truth, image);
     for (int k = 0; k < count && keep && !status; k++)
         note_scales(c, plx_ms_ssim_scales(truth[k].colour.height, truth[k].colour.width));
     if (!keep) note_scales(c, 0);
@@ -125,12 +125,13 @@ static int open_folders(comparison *c, const plx_run *run) {
     const images_values *v = run->values;
     const plx_eval_choice choice = {.only = v->only, .except = v->except};
     const char *paths[METHODS_MAX] = {run->arguments[0], v->other};
-    int status = plx_eval_folder_open(&c->truth, v->against, &choice);
+    int status = PLX_OK;
     for (int m = 0; m < METHODS_MAX && paths[m] && !status; m++) {
         status = plx_eval_folder_open(&c->methods[m], paths[m], &choice);
         if (!status) c->method_count++;
-        if (!status) status = plx_eval_folder_match(&c->methods[m], &c->truth);
+        if (!status && m) status = plx_eval_folder_match(&c->methods[m], &c->methods[0]);
     }
+    if (!status) status = plx_eval_truth_open(&c->truth, v->against, &choice, &c->methods[0]);
     for (int i = 0; i < c->truth.count; i++) c->views += c->truth.objects[i].count;
     return status;
 }
@@ -193,9 +194,9 @@ static int write_json(const comparison *c, const plx_eval_set *set, const plx_ru
     return status;
 }
 
-static int load_flat(plx_image *out, const plx_eval_pictures *object, int k) {
+static int load_flat(plx_image *out, const plx_eval_folder *folder, int object, int k) {
     plx_image picture = {0};
-    int status = load(&picture, object, k);
+    int status = plx_eval_picture_load(&picture, folder, object, k);
     if (!status) status = plx_eval_example_picture(out, &picture);
     plx_image_free(&picture);
     return status;
@@ -204,9 +205,9 @@ static int load_flat(plx_image *out, const plx_eval_pictures *object, int k) {
 static int load_example(const comparison *c, plx_eval_example *e) {
     int status = PLX_OK;
     for (int k = 0; k < e->count && !status; k++) {
-        status = load_flat(&e->truth[k], &c->truth.objects[e->object], e->views[k]);
+        status = load_flat(&e->truth[k], &c->truth, e->object, e->views[k]);
         for (int m = 0; m < c->method_count && !status; m++)
-            status = load_flat(&e->shown[m].views[k], &c->methods[m].objects[e->object], e->views[k]);
+            status = load_flat(&e->shown[m].views[k], &c->methods[m], e->object, e->views[k]);
     }
     return status;
 }

@@ -28,17 +28,21 @@ static int is_picture(const struct dirent *entry) {
            !ends_in(name, "_depth_norm.png");
 }
 
-static bool is_number(const char *text, size_t length) {
-    for (size_t i = 0; i < length; i++)
-        if (!isdigit((unsigned char)text[i])) return false;
-    return length > 0;
+size_t plx_eval_stem(const char *file) {
+    const char *dot = strrchr(file, '.');
+    return dot ? (size_t)(dot - file) : strlen(file);
 }
 
-/* Whether the word names the file: its name without the ending, or the same number. */
+long plx_eval_number(const char *file) {
+    size_t end = plx_eval_stem(file), begin = end;
+    while (begin > 0 && isdigit((unsigned char)file[begin - 1])) begin--;
+    return begin < end && end - begin < 18 ? atol(file + begin) : -1;
+}
+
+/* Whether the word names the file: its name without the ending, or its number. */
 static bool is_named(const char *word, size_t length, const char *file) {
-    size_t stem = strlen(file) - strlen(".png");
-    if (length == stem && !strncmp(word, file, stem)) return true;
-    return is_number(word, length) && is_number(file, stem) && atoll(word) == atoll(file);
+    if (length == plx_eval_stem(file) && !strncmp(word, file, length)) return true;
+    return length && strspn(word, "0123456789") == length && atol(word) == plx_eval_number(file);
 }
 
 /* Whether a word of "a,b,c" does. */
@@ -49,6 +53,10 @@ static bool is_listed(const char *list, const char *file) {
         list += length + (list[length] == ',');
     }
     return false;
+}
+
+bool plx_eval_is_chosen(const plx_eval_choice *choice, const char *file) {
+    return (!choice->only || is_listed(choice->only, file)) && !is_listed(choice->except, file);
 }
 
 /* PLX_ERROR_INPUT names a word of "a,b,c" that is no file's. */
@@ -85,8 +93,7 @@ static int list_pictures(plx_eval_pictures *out, const char *path, const plx_eva
     if (!status && found) status = check_listed(choice->only, path, list, found);
     for (int i = 0; i < found; i++) {
         const char *name = list[i]->d_name;
-        bool wanted = (!choice->only || is_listed(choice->only, name)) && !is_listed(choice->except, name);
-        if (!status && wanted && !(out->files[out->count++] = strdup(name)))
+        if (!status && plx_eval_is_chosen(choice, name) && !(out->files[out->count++] = strdup(name)))
             status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", path);
         free(list[i]);
     }
@@ -97,6 +104,7 @@ static int list_pictures(plx_eval_pictures *out, const char *path, const plx_eva
 static void free_pictures(plx_eval_pictures *p) {
     for (int i = 0; i < p->count; i++) free(p->files[i]);
     free(p->files);
+    free(p->views);
     free(p->path);
     free(p->name);
     *p = (plx_eval_pictures){0};
@@ -167,6 +175,7 @@ int plx_eval_folder_open(plx_eval_folder *out, const char *path, const plx_eval_
 
 void plx_eval_folder_free(plx_eval_folder *folder) {
     for (int i = 0; i < folder->count; i++) free_pictures(&folder->objects[i]);
+    plx_dataset_free(folder->dataset);
     free(folder->objects);
     free(folder->path);
     *folder = (plx_eval_folder){0};
