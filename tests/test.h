@@ -51,6 +51,9 @@ void test_skip(const char *reason);
 
 /* A fresh folder under the system's temporary folder, removed when the tests end; static storage. */
 const char *test_directory(void);
+/* A path in it; the last 16 answers stand. */
+const char *test_file(const char *name);
+const char *test_file_in(const char *before, const char *name); /* "part/" or "part-" before the name */
 /* Runs `build/.../parallax ARGS`; returns its exit status and its stderr (up to 4 KB, static storage). */
 int test_run_parallax(const char *arguments, const char **stderr_text);
 /* The same with its stdout (up to 16 KB, static storage). */

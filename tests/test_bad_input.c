@@ -10,14 +10,6 @@
 #include "render/render.h"
 #include "tests/tiny_model.h"
 
-static const char *at(const char *name) { /* in the test's folder; a few at a time */
-    static char paths[8][256];
-    static int turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", test_directory(), name);
-    return path;
-}
-
 /* Names, sizes and contents of everything in a folder, hidden files too; malloc'ed. */
 static char *listing(const char *folder) {
     char command[512];
@@ -94,23 +86,25 @@ static void copy_with_text(const char *to, const char *from, const char *old, co
 
 /* A model, a scene of it, a picture; results of an earlier run in the folder "out". */
 static void prepare(void) {
-    if (access(at("tiny.safetensors"), R_OK) == 0) return;
-    if (tiny_model_save(at("tiny.safetensors"))) abort();
-    write_picture(at("good.png"), 1);
+    if (access(test_file("tiny.safetensors"), R_OK) == 0) return;
+    if (tiny_model_save(test_file("tiny.safetensors"))) abort();
+    write_picture(test_file("good.png"), 1);
     plx_model *model = NULL;
     plx_field *field = NULL;
     plx_image image = {0};
     plx_view input;
     char warning[256];
     plx_input_options o = plx_input_options_default();
-    if (plx_model_load(&model, at("tiny.safetensors")) || plx_image_load(&image, at("good.png")) ||
+    if (plx_model_load(&model, test_file("tiny.safetensors")) ||
+        plx_image_load(&image, test_file("good.png")) ||
         plx_input_prepare(&input, &image, "good.png", &o, 32, warning) ||
         plx_model_reconstruct(&field, model, &input, true, false) ||
-        plx_field_save(field, at("scene.safetensors"), true) || plx_make_directories(at("out/views")))
+        plx_field_save(field, test_file("scene.safetensors"), true) ||
+        plx_make_directories(test_file("out/views")))
         abort();
-    write_bytes(at("out/scene.safetensors"), "of before", 9);
-    write_bytes(at("out/views/00000.png"), "of before", 9);
-    write_bytes(at("out/mine.txt"), "mine", 4);
+    write_bytes(test_file("out/scene.safetensors"), "of before", 9);
+    write_bytes(test_file("out/views/00000.png"), "of before", 9);
+    write_bytes(test_file("out/mine.txt"), "mine", 4);
     plx_field_free(field);
     plx_model_free(model);
     plx_image_free(&image);
@@ -127,8 +121,10 @@ static const char *reconstruct(const char *image, const char *model, const char 
 }
 
 static void image_refused(const char *name, const char *why) {
-    refused(reconstruct(at(name), at("tiny.safetensors"), at("out"), ""), 1, name, why, at("out"));
-    refused(reconstruct(at(name), at("tiny.safetensors"), at("new"), ""), 1, name, why, at("new"));
+    refused(reconstruct(test_file(name), test_file("tiny.safetensors"), test_file("out"), ""), 1, name, why,
+            test_file("out"));
+    refused(reconstruct(test_file(name), test_file("tiny.safetensors"), test_file("new"), ""), 1, name, why,
+            test_file("new"));
 }
 
 TEST(bad_input, pictures) {
@@ -136,23 +132,23 @@ TEST(bad_input, pictures) {
     size_t size;
     prepare();
     image_refused("missing.png", "No such file");
-    write_bytes(at("empty.png"), "", 0);
+    write_bytes(test_file("empty.png"), "", 0);
     image_refused("empty.png", "");
-    write_bytes(at("text.png"), "This is no image.\n", 18);
+    write_bytes(test_file("text.png"), "This is no image.\n", 18);
     image_refused("text.png", "");
-    copy_part(at("truncated.png"), at("good.png"), 0.5);
+    copy_part(test_file("truncated.png"), test_file("good.png"), 0.5);
     image_refused("truncated.png", "");
-    write_picture(at("transparent.png"), 0);
+    write_picture(test_file("transparent.png"), 0);
     image_refused("transparent.png", "fully transparent");
-    REQUIRE(plx_file_read(&data, &size, at("good.png"), 1 << 20) == 0, "%s", plx_error());
+    REQUIRE(plx_file_read(&data, &size, test_file("good.png"), 1 << 20) == 0, "%s", plx_error());
     memcpy(data + 16, "\0\1\x86\xa0\0\1\x86\xa0", 8);
-    write_bytes(at("oversized.png"), data, size);
+    write_bytes(test_file("oversized.png"), data, size);
     image_refused("oversized.png", "100000x100000");
     memcpy(data + 16, "\0\0\0\0\0\0\0\0", 8);
-    write_bytes(at("zero.png"), data, size);
+    write_bytes(test_file("zero.png"), data, size);
     image_refused("zero.png", "0x0");
     free(data);
-    REQUIRE(plx_make_directories(at("folder.png")) == 0, "%s", plx_error());
+    REQUIRE(plx_make_directories(test_file("folder.png")) == 0, "%s", plx_error());
     image_refused("folder.png", "folder");
 }
 
@@ -161,32 +157,35 @@ TEST(bad_input, one_of_several_pictures) {
     const char *said;
     prepare();
     char two[600];
-    snprintf(two, sizeof two, "%s %s", at("good.png"), at("missing.png"));
-    int code = test_run_parallax(reconstruct(two, at("tiny.safetensors"), at("several"), ""), &said);
+    snprintf(two, sizeof two, "%s %s", test_file("good.png"), test_file("missing.png"));
+    int code =
+        test_run_parallax(reconstruct(two, test_file("tiny.safetensors"), test_file("several"), ""), &said);
     EXPECT(code == 1 && strstr(said, "missing.png: No such file"), "%d %s", code, said);
-    EXPECT(access(at("several/good/run.json"), R_OK) == 0, "the first is not there");
-    EXPECT(access(at("several/missing"), F_OK) != 0, "a folder for the second");
+    EXPECT(access(test_file("several/good/run.json"), R_OK) == 0, "the first is not there");
+    EXPECT(access(test_file("several/missing"), F_OK) != 0, "a folder for the second");
 }
 
 static void model_refused(const char *name, const char *why) {
-    refused(reconstruct(at("good.png"), at(name), at("out"), ""), 1, name, why, at("out"));
-    refused(reconstruct(at("good.png"), at(name), at("new"), ""), 1, name, why, at("new"));
+    refused(reconstruct(test_file("good.png"), test_file(name), test_file("out"), ""), 1, name, why,
+            test_file("out"));
+    refused(reconstruct(test_file("good.png"), test_file(name), test_file("new"), ""), 1, name, why,
+            test_file("new"));
 }
 
 TEST(bad_input, models) {
     prepare();
     char model[256];
-    snprintf(model, sizeof model, "%s", at("tiny.safetensors"));
+    snprintf(model, sizeof model, "%s", test_file("tiny.safetensors"));
     model_refused("nowhere.safetensors", "No such file");
-    write_bytes(at("text.safetensors"), "This is no model.\n", 18);
+    write_bytes(test_file("text.safetensors"), "This is no model.\n", 18);
     model_refused("text.safetensors", "");
-    copy_part(at("half.safetensors"), model, 0.5);
+    copy_part(test_file("half.safetensors"), model, 0.5);
     model_refused("half.safetensors", "");
-    copy_with_text(at("later.safetensors"), model, "parallax-model-1", "parallax-model-9");
+    copy_with_text(test_file("later.safetensors"), model, "parallax-model-1", "parallax-model-9");
     model_refused("later.safetensors", "parallax-model-9");
-    copy_with_nan(at("nan.safetensors"), model);
+    copy_with_nan(test_file("nan.safetensors"), model);
     model_refused("nan.safetensors", "NaN");
-    copy_with_text(at("odd.safetensors"), model, "\\\"hidden\\\": 64", "\\\"hidden\\\": 48");
+    copy_with_text(test_file("odd.safetensors"), model, "\\\"hidden\\\": 64", "\\\"hidden\\\": 48");
     model_refused("odd.safetensors", "shape");
     model_refused("scene.safetensors", "not a Parallax model");
     model_refused("good.png", "good.png");
@@ -196,33 +195,34 @@ TEST(bad_input, options) {
     prepare();
     const char *const fovs[] = {"--fov 0", "--fov 180", "--fov -20", "--fov 1000", "--fov nan", "--fov wide"};
     for (int i = 0; i < 6; i++) {
-        refused(reconstruct(at("good.png"), at("tiny.safetensors"), at("out"), fovs[i]), 2, "--fov", "",
-                at("out"));
+        refused(reconstruct(test_file("good.png"), test_file("tiny.safetensors"), test_file("out"), fovs[i]),
+                2, "--fov", "", test_file("out"));
         char render[600];
-        snprintf(render, sizeof render, "render %s -o %s %s", at("scene.safetensors"), at("out"), fovs[i]);
-        refused(render, 2, "--fov", "", at("out"));
+        snprintf(render, sizeof render, "render %s -o %s %s", test_file("scene.safetensors"),
+                 test_file("out"), fovs[i]);
+        refused(render, 2, "--fov", "", test_file("out"));
     }
     char missing[300];
-    snprintf(missing, sizeof missing, "reconstruct %s", at("good.png"));
-    refused(missing, 2, "--output", "needed", at("out"));
+    snprintf(missing, sizeof missing, "reconstruct %s", test_file("good.png"));
+    refused(missing, 2, "--output", "needed", test_file("out"));
 }
 
 TEST(bad_input, folders_that_cannot_be_written) {
     prepare();
-    write_bytes(at("file"), "x", 1);
-    refused(reconstruct(at("good.png"), at("tiny.safetensors"), at("file"), ""), 1, "file", "not a folder",
-            at("out"));
-    refused(reconstruct(at("good.png"), at("tiny.safetensors"), at("file/below"), ""), 1, "file", "",
-            at("out"));
-    refused(reconstruct(at("good.png"), at("tiny.safetensors"), "/proc/nowhere", ""), 1, "/proc/nowhere", "",
-            at("out"));
+    write_bytes(test_file("file"), "x", 1);
+    refused(reconstruct(test_file("good.png"), test_file("tiny.safetensors"), test_file("file"), ""), 1,
+            "file", "not a folder", test_file("out"));
+    refused(reconstruct(test_file("good.png"), test_file("tiny.safetensors"), test_file("file/below"), ""), 1,
+            "file", "", test_file("out"));
+    refused(reconstruct(test_file("good.png"), test_file("tiny.safetensors"), "/proc/nowhere", ""), 1,
+            "/proc/nowhere", "", test_file("out"));
     char render[600];
     snprintf(render, sizeof render, "render %s -o /proc/nowhere/a.mp4 -n 1 --size 16 --quiet",
-             at("scene.safetensors"));
-    refused(render, 1, "/proc/nowhere", "", at("out"));
-    snprintf(render, sizeof render, "render %s -o %s -n 1 --size 16 --quiet", at("scene.safetensors"),
-             at("file/below"));
-    refused(render, 1, "file", "", at("out"));
+             test_file("scene.safetensors"));
+    refused(render, 1, "/proc/nowhere", "", test_file("out"));
+    snprintf(render, sizeof render, "render %s -o %s -n 1 --size 16 --quiet", test_file("scene.safetensors"),
+             test_file("file/below"));
+    refused(render, 1, "file", "", test_file("out"));
 }
 
 /* ---- a full disk ----------------------------------------------------------------------------------------------------- */
@@ -254,27 +254,28 @@ static void refused_limited(const char *arguments, rlim_t bytes, const char *nam
 
 TEST(bad_input, files_that_cannot_grow) {
     prepare();
-    const char *run = reconstruct(at("good.png"), at("tiny.safetensors"), at("out"), "");
-    refused_limited(run, 64, "input.png", at("out"));
-    refused_limited(reconstruct(at("good.png"), at("tiny.safetensors"), at("new"), ""), 8192,
-                    "scene.safetensors", at("new"));
+    const char *run = reconstruct(test_file("good.png"), test_file("tiny.safetensors"), test_file("out"), "");
+    refused_limited(run, 64, "input.png", test_file("out"));
+    refused_limited(reconstruct(test_file("good.png"), test_file("tiny.safetensors"), test_file("new"), ""),
+                    8192, "scene.safetensors", test_file("new"));
     char render[600];
     snprintf(render, sizeof render, "render %s -o %s/views -n 2 --size 32 --samples 8 --quiet",
-             at("scene.safetensors"), at("out"));
-    refused_limited(render, 64, "views.partial", at("out"));
+             test_file("scene.safetensors"), test_file("out"));
+    refused_limited(render, 64, "views.partial", test_file("out"));
     snprintf(render, sizeof render, "render %s -o %s/orbit.mp4 -n 2 --size 32 --samples 8 --quiet",
-             at("scene.safetensors"), at("out"));
-    refused_limited(render, 64, "orbit", at("out"));
+             test_file("scene.safetensors"), test_file("out"));
+    refused_limited(render, 64, "orbit", test_file("out"));
 }
 
 TEST(bad_input, a_full_disk) {
     char command[600], full[300];
     prepare();
-    snprintf(full, sizeof full, "%s", at("full"));
+    snprintf(full, sizeof full, "%s", test_file("full"));
     if (plx_make_directories(full)) abort();
     snprintf(command, sizeof command, "mount -t tmpfs -o size=4k parallax-test %s 2>/dev/null", full);
     if (geteuid() || system(command)) SKIP("no file system can be mounted here");
-    refused(reconstruct(at("good.png"), at("tiny.safetensors"), full, ""), 1, full, "No space left", full);
+    refused(reconstruct(test_file("good.png"), test_file("tiny.safetensors"), full, ""), 1, full,
+            "No space left", full);
     snprintf(command, sizeof command, "umount %s", full);
     EXPECT(system(command) == 0, "umount");
 }
@@ -283,36 +284,36 @@ TEST(bad_input, a_full_disk) {
 
 static void scene_refused(const char *name, const char *why) {
     char arguments[600];
-    snprintf(arguments, sizeof arguments, "render %s -o %s --quiet", at(name), at("out"));
-    refused(arguments, 1, name, why, at("out"));
+    snprintf(arguments, sizeof arguments, "render %s -o %s --quiet", test_file(name), test_file("out"));
+    refused(arguments, 1, name, why, test_file("out"));
 }
 
 TEST(bad_input, scenes) {
     prepare();
     scene_refused("nowhere.safetensors", "No such file");
-    write_bytes(at("text.safetensors"), "This is no scene.\n", 18);
+    write_bytes(test_file("text.safetensors"), "This is no scene.\n", 18);
     scene_refused("text.safetensors", "");
-    write_bytes(at("empty.safetensors"), "", 0);
+    write_bytes(test_file("empty.safetensors"), "", 0);
     scene_refused("empty.safetensors", "");
-    copy_part(at("part.safetensors"), at("scene.safetensors"), 0.9);
+    copy_part(test_file("part.safetensors"), test_file("scene.safetensors"), 0.9);
     scene_refused("part.safetensors", "");
-    copy_with_nan(at("nan-scene.safetensors"), at("scene.safetensors"));
+    copy_with_nan(test_file("nan-scene.safetensors"), test_file("scene.safetensors"));
     scene_refused("nan-scene.safetensors", "NaN");
     scene_refused("tiny.safetensors", "not");
     scene_refused("good.png", "");
     char path[600];
-    write_bytes(at("path.json"), "{\"camera_path\": 3}", 18);
-    snprintf(path, sizeof path, "render %s --path %s -o %s --quiet", at("scene.safetensors"), at("path.json"),
-             at("out"));
-    refused(path, 1, "path.json", "", at("out"));
+    write_bytes(test_file("path.json"), "{\"camera_path\": 3}", 18);
+    snprintf(path, sizeof path, "render %s --path %s -o %s --quiet", test_file("scene.safetensors"),
+             test_file("path.json"), test_file("out"));
+    refused(path, 1, "path.json", "", test_file("out"));
 }
 
 static void train_refused(const char *options, const char *name, const char *why) {
     char arguments[1200];
     snprintf(arguments, sizeof arguments,
              "train -o %s --steps 1 --batch 1 --size 32 --targets 1 --stage colour --validate 0 --quiet %s",
-             at("run"), options);
-    refused(arguments, 1, name, why, at("run"));
+             test_file("run"), options);
+    refused(arguments, 1, name, why, test_file("run"));
 }
 
 /* Two views of nothing, as an SRN folder. */
@@ -325,7 +326,7 @@ static void write_views(void) {
         views.views[i].camera = plx_camera_orbit((float)i, 0.3f, 1.3f, PLX_DEFAULT_FOV, 32, 32);
         if (plx_image_create(&views.views[i].colour, 32, 32, 4)) abort();
     }
-    if (plx_dataset_save("srn", at("views"), &views)) abort();
+    if (plx_dataset_save("srn", test_file("views"), &views)) abort();
     plx_views_free(&views);
 }
 
@@ -333,46 +334,48 @@ TEST(bad_input, training) {
     char options[700];
     prepare();
     write_views();
-    plx_make_directories(at("run"));
+    plx_make_directories(test_file("run"));
     train_refused("--catalogue /nowhere.tsv", "/nowhere.tsv", "No such file");
-    snprintf(options, sizeof options, "--catalogue %s", at("good.png"));
+    snprintf(options, sizeof options, "--catalogue %s", test_file("good.png"));
     train_refused(options, "good.png", "");
     train_refused("--views /nowhere", "/nowhere", "");
-    copy_with_text(at("later.safetensors"), at("tiny.safetensors"), "parallax-model-1", "parallax-model-9");
-    copy_with_nan(at("nan.safetensors"), at("tiny.safetensors"));
+    copy_with_text(test_file("later.safetensors"), test_file("tiny.safetensors"), "parallax-model-1",
+                   "parallax-model-9");
+    copy_with_nan(test_file("nan.safetensors"), test_file("tiny.safetensors"));
     const char *const files[][2] = {{"absent.safetensors", "No such file"},
                                     {"later.safetensors", "parallax-model-9"},
                                     {"nan.safetensors", "NaN"},
                                     {"good.png", ""}};
     for (int i = 0; i < 4; i++) {
-        snprintf(options, sizeof options, "--views %s --init %s", at("views"), at(files[i][0]));
+        snprintf(options, sizeof options, "--views %s --init %s", test_file("views"), test_file(files[i][0]));
         train_refused(options, files[i][0], files[i][1]);
     }
-    snprintf(options, sizeof options, "--views %s --init %s -o /proc/nowhere", at("views"),
-             at("tiny.safetensors"));
+    snprintf(options, sizeof options, "--views %s --init %s -o /proc/nowhere", test_file("views"),
+             test_file("tiny.safetensors"));
     train_refused(options, "/proc/nowhere", "");
-    write_bytes(at("run/state.safetensors"), "no state", 8);
-    snprintf(options, sizeof options, "--views %s --init %s", at("views"), at("tiny.safetensors"));
+    write_bytes(test_file("run/state.safetensors"), "no state", 8);
+    snprintf(options, sizeof options, "--views %s --init %s", test_file("views"),
+             test_file("tiny.safetensors"));
     train_refused(options, "state.safetensors", "");
-    remove(at("run/state.safetensors"));
+    remove(test_file("run/state.safetensors"));
     /* The model and the state do not fit: what an earlier run saved stays. */
-    write_bytes(at("run/model.safetensors"), "of before", 9);
+    write_bytes(test_file("run/model.safetensors"), "of before", 9);
     char arguments[1200];
     snprintf(arguments, sizeof arguments,
              "train -o %s --steps 1 --batch 1 --size 32 --targets 1 --stage colour --validate 0 --quiet %s",
-             at("run"), options);
+             test_file("run"), options);
     const char *said;
     limit_files(4096);
     int code = test_run_parallax(arguments, &said);
     limit_files(0);
     EXPECT(code == 1 && strstr(said, "model.safetensors: cannot be written"), "exit %d: %s", code, said);
     EXPECT(strchr(said, '\n') == said + strlen(said) - 1, "not one line: %s", said);
-    char *after = listing(at("run"));
+    char *after = listing(test_file("run"));
     EXPECT(!strstr(after, ".part") && !strstr(after, "state"), "left: %s", after);
     free(after);
     char *data;
     size_t size;
-    REQUIRE(plx_file_read(&data, &size, at("run/model.safetensors"), 1 << 20) == 0, "%s", plx_error());
+    REQUIRE(plx_file_read(&data, &size, test_file("run/model.safetensors"), 1 << 20) == 0, "%s", plx_error());
     EXPECT(size == 9, "the model of before is gone");
     free(data);
 }

@@ -264,14 +264,6 @@ TEST(bench, times_as_often_as_it_says) {
 
 /* ---- comparison --------------------------------------------------------------------------------------------------- */
 
-static const char *path_of(const char *name) {
-    static char paths[2][256];
-    static int next;
-    char *path = paths[next++ % 2];
-    snprintf(path, sizeof paths[0], "%s/%s", test_directory(), name);
-    return path;
-}
-
 /* A file with these entries, up to the NULL. */
 static const char *bench_file(const char *name, const char *const *entries) {
     char text[4096] = "{\"format\": \"parallax-bench-1\", \"threads\": 2, \"entries\": [";
@@ -280,7 +272,7 @@ static const char *bench_file(const char *name, const char *const *entries) {
         snprintf(text + used, sizeof text - used, "%s%s", i ? ", " : "", entries[i]);
     }
     strcat(text, "]}");
-    const char *path = path_of(name);
+    const char *path = test_file(name);
     if (plx_file_write(path, text, strlen(text))) abort();
     return path;
 }
@@ -344,7 +336,7 @@ TEST(bench, refuses_what_it_cannot_compare) {
         {"{\"format\": \"parallax-bench-0\", \"entries\": []}", "not a file of"},
         {"{\"format\": \"parallax-bench-1\"}", "not a file of"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        const char *path = path_of("bad.json");
+        const char *path = test_file("bad.json");
         if (plx_file_write(path, bad[i][0], strlen(bad[i][0]))) abort();
         snprintf(arguments, sizeof arguments, "bench --compare %s %s", good, path);
         expect_refused(arguments, 1, bad[i][1]);
@@ -370,7 +362,7 @@ TEST(bench, refuses_what_it_cannot_compare) {
 /* What it measures, it can read again. */
 TEST(bench, its_file_compares_with_itself) {
     char arguments[1024];
-    const char *text, *path = path_of("run.json");
+    const char *text, *path = test_file("run.json");
     snprintf(arguments, sizeof arguments,
              "bench --table cpu --filter 'kernel silu' --runs 3 --threads 1 -o %s", path);
     EXPECT(test_run_parallax_output(arguments, &text) == 0 && strstr(text, "silu_fwd n65536"), "%s", text);
@@ -424,7 +416,7 @@ static int occurrences(const char *text, const char *of) {
 
 TEST(bench, scaling_writes_table_file_and_plot) {
     char arguments[1024], *data;
-    const char *text, *path = path_of("scaling.json");
+    const char *text, *path = test_file("scaling.json");
     size_t size;
     snprintf(arguments, sizeof arguments, "bench --scaling --runs 1 --filter data-draw -o %s", path);
     EXPECT(test_run_parallax_output(arguments, &text) == 0 &&
@@ -437,7 +429,7 @@ TEST(bench, scaling_writes_table_file_and_plot) {
     EXPECT(exponent > 0.1 && exponent < 2, "%g", exponent);
     EXPECT(json_array_size(json_object_get(series, "points")) == 4, "points");
     json_decref(json);
-    REQUIRE(!plx_file_read(&data, &size, path_of("scaling.svg"), 1 << 20), "%s", plx_error());
+    REQUIRE(!plx_file_read(&data, &size, test_file("scaling.svg"), 1 << 20), "%s", plx_error());
     EXPECT(!strncmp(data, "<svg", 4) && occurrences(data, "<circle") == 4 &&
                !strcmp(data + size - 7, "</svg>\n") && !strstr(data, "nan") && !strstr(data, "inf"),
            "%s", data);

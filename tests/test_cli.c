@@ -9,12 +9,6 @@
 #include "render/render.h"
 #include "tests/small_set.h"
 
-static const char *path_of(const char *name) {
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", test_directory(), name);
-    return path;
-}
-
 /* The arguments end with `code`, and stderr is one line that begins with "parallax: " and holds `text`. */
 static void expect_line(const char *arguments, int code, const char *text) {
     const char *said;
@@ -28,10 +22,10 @@ static void expect_line(const char *arguments, int code, const char *text) {
 /* `parallax info` on a file of these bytes fails with one line that names it and holds `why`. */
 static void expect_refused(const char *name, const void *data, size_t size, const char *why) {
     char arguments[512];
-    if (plx_file_write(path_of(name), data, size)) abort();
-    snprintf(arguments, sizeof arguments, "info %s", path_of(name));
+    if (plx_file_write(test_file(name), data, size)) abort();
+    snprintf(arguments, sizeof arguments, "info %s", test_file(name));
     expect_line(arguments, 1, why);
-    expect_line(arguments, 1, path_of(name));
+    expect_line(arguments, 1, test_file(name));
 }
 
 TEST(cli, usage) {
@@ -74,7 +68,7 @@ TEST(cli, a_signal_stops_long_work_with_130) {
         snprintf(arguments, sizeof arguments,
                  "dataset render --quiet --catalogue %s/objects.tsv --data %s --variants 1000 --views 20 "
                  "--size 64 -o %s",
-                 small_set(), small_set(), path_of(signals[i]));
+                 small_set(), small_set(), test_file(signals[i]));
         int code, seconds = 1;
         /* A busy machine may need longer until the program listens: then it dies without a word. */
         while ((code = test_signal_parallax(signals[i], seconds, arguments, &text)) && !*text && seconds < 32)
@@ -89,19 +83,19 @@ TEST(cli, info_on_images) {
     char arguments[512];
     plx_image image;
     REQUIRE(plx_image_create(&image, 10, 20, 4) == PLX_OK, "%s", plx_error());
-    snprintf(arguments, sizeof arguments, "info %s", path_of("i.png"));
-    REQUIRE(plx_png_save(path_of("i.png"), &image) == PLX_OK, "%s", plx_error());
+    snprintf(arguments, sizeof arguments, "info %s", test_file("i.png"));
+    REQUIRE(plx_png_save(test_file("i.png"), &image) == PLX_OK, "%s", plx_error());
     EXPECT(test_run_parallax_output(arguments, &text) == 0 && strstr(text, "20x10, RGBA, fully transparent"),
            "%s", text);
     for (int i = 0; i < 50; i++) image.data[4 * i + 3] = 1; /* a quarter */
-    REQUIRE(plx_png_save(path_of("i.png"), &image) == PLX_OK, "%s", plx_error());
+    REQUIRE(plx_png_save(test_file("i.png"), &image) == PLX_OK, "%s", plx_error());
     EXPECT(test_run_parallax_output(arguments, &text) == 0 && strstr(text, "object on 25.0 %"), "%s", text);
     plx_image rgb;
     REQUIRE(plx_image_over(&rgb, &image, 1) == PLX_OK, "%s", plx_error());
-    REQUIRE(plx_png_save(path_of("i.png"), &rgb) == PLX_OK, "%s", plx_error());
+    REQUIRE(plx_png_save(test_file("i.png"), &rgb) == PLX_OK, "%s", plx_error());
     EXPECT(test_run_parallax_output(arguments, &text) == 0 && strstr(text, "border of several"), "%s", text);
     for (int i = 0; i < 600; i++) rgb.data[i] = i / 60 > 0 && i / 60 < 9 && i % 60 == 30 ? 0 : 0.2f;
-    REQUIRE(plx_png_save(path_of("i.png"), &rgb) == PLX_OK, "%s", plx_error());
+    REQUIRE(plx_png_save(test_file("i.png"), &rgb) == PLX_OK, "%s", plx_error());
     EXPECT(test_run_parallax_output(arguments, &text) == 0 && strstr(text, "one colour (51 51 51)"), "%s",
            text);
     plx_image_free(&image);
@@ -124,11 +118,11 @@ TEST(cli, info_on_a_damaged_image) {
     REQUIRE(plx_image_create(&image, 64, 64, 3) == PLX_OK, "%s", plx_error());
     for (int i = 0; i < 64 * 64 * 3; i++)
         image.data[i] = (float)(i * 7919 % 256) / 255; /* does not compress away */
-    REQUIRE(plx_png_save(path_of("good.png"), &image) == PLX_OK, "%s", plx_error());
+    REQUIRE(plx_png_save(test_file("good.png"), &image) == PLX_OK, "%s", plx_error());
     plx_image_free(&image);
     char *data;
     size_t size;
-    REQUIRE(plx_file_read(&data, &size, path_of("good.png"), 1 << 20) == PLX_OK, "%s", plx_error());
+    REQUIRE(plx_file_read(&data, &size, test_file("good.png"), 1 << 20) == PLX_OK, "%s", plx_error());
     size_t cuts[] = {20, 33, 50, size / 2, size - 100};
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         expect_refused("cut.png", data, cuts[i], "cut.png");

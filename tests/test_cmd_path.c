@@ -6,14 +6,6 @@
 #include "tests/test.h"
 #include "tools/path_preview.h"
 
-static const char *at(const char *name) {
-    static char paths[4][300];
-    static int turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", test_directory(), name);
-    return path;
-}
-
 /* The picture's own camera sees each drawn camera where its colour is: the first is green, and nothing else is. */
 TEST(cmd_path, preview_shows_the_first_camera) {
     plx_path path;
@@ -45,24 +37,27 @@ TEST(cmd_path, writes_what_render_reads) {
     char arguments[900];
     const char *said;
     snprintf(arguments, sizeof arguments, "path turntable -n 12 --fps 6 --size 40x30 -o %s --preview %s",
-             at("t.json"), at("t.png"));
+             test_file("t.json"), test_file("t.png"));
     REQUIRE(test_run_parallax(arguments, &said) == 0, "%s", said);
     plx_path path;
     plx_image image;
-    REQUIRE(plx_path_load(&path, at("t.json"), 0, 0, 0) == PLX_OK, "%s", plx_error());
+    REQUIRE(plx_path_load(&path, test_file("t.json"), 0, 0, 0) == PLX_OK, "%s", plx_error());
     EXPECT(path.count == 12 && fabs(path.fps - 6) < 1e-9 && path.cameras[0].width == 40, "%d frames",
            path.count);
     plx_path_free(&path);
-    REQUIRE(plx_image_load(&image, at("t.png")) == PLX_OK, "%s", plx_error());
+    REQUIRE(plx_image_load(&image, test_file("t.png")) == PLX_OK, "%s", plx_error());
     EXPECT(image.width == 800 && image.height == 600, "%dx%d", image.width, image.height);
     plx_image_free(&image);
     EXPECT(test_run_parallax("path orbit", &said) == 2 && strstr(said, "--preview"), "%s", said);
-    snprintf(arguments, sizeof arguments, "path zigzag -o %s", at("z.json"));
-    EXPECT(test_run_parallax(arguments, &said) == 1 && strstr(said, "zigzag") && access(at("z.json"), F_OK),
+    snprintf(arguments, sizeof arguments, "path zigzag -o %s", test_file("z.json"));
+    EXPECT(test_run_parallax(arguments, &said) == 1 && strstr(said, "zigzag") &&
+               access(test_file("z.json"), F_OK),
            "%s", said);
-    snprintf(arguments, sizeof arguments, "path %s -n 13 -o %s", at("t.json"), at("z.json"));
+    snprintf(arguments, sizeof arguments, "path %s -n 13 -o %s", test_file("t.json"), test_file("z.json"));
     EXPECT(test_run_parallax(arguments, &said) == 1 && strstr(said, "12 frames of its own"), "%s", said);
-    snprintf(arguments, sizeof arguments, "path orbit --scene %s -o %s", at("t.json"), at("z.json"));
-    EXPECT(test_run_parallax(arguments, &said) == 1 && strstr(said, "t.json") && access(at("z.json"), F_OK),
+    snprintf(arguments, sizeof arguments, "path orbit --scene %s -o %s", test_file("t.json"),
+             test_file("z.json"));
+    EXPECT(test_run_parallax(arguments, &said) == 1 && strstr(said, "t.json") &&
+               access(test_file("z.json"), F_OK),
            "%s", said);
 }

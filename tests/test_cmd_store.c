@@ -7,11 +7,7 @@
 #include "nerf/field.h"
 
 static const char *at(const char *name) {
-    static char paths[8][256];
-    static int turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof paths[0], "%s/cmd_store/%s", test_directory(), name);
-    return path;
+    return test_file_in("cmd_store/", name);
 }
 
 /* `parallax store WORDS`, where every '@' stands for the tests' folder and a '/'. */

@@ -162,14 +162,6 @@ static const char table[] =
     "b\tB\tbox\tcube.obj\tCC-BY-3.0\tme\ty\t\tb\ttest\t1\t\n"
     "c\tC\tbox\tcube.obj\tCC0-1.0\tme\ty\t\tc\tvalidation\t1\t\n";
 
-static const char *folder_file(const char *name) {
-    static char path[2][256];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", test_directory(), name);
-    return path[turn];
-}
-
 static bool exists(const char *path) {
     FILE *file = fopen(path, "r");
     if (file) fclose(file);
@@ -177,9 +169,9 @@ static bool exists(const char *path) {
 }
 
 static int write_set(void) {
-    int status = tiny_model_save(folder_file("tiny.safetensors"));
-    if (!status) status = plx_file_write(folder_file("cube.obj"), cube, sizeof cube - 1);
-    return status ? status : plx_file_write(folder_file("objects.tsv"), table, sizeof table - 1);
+    int status = tiny_model_save(test_file("tiny.safetensors"));
+    if (!status) status = plx_file_write(test_file("cube.obj"), cube, sizeof cube - 1);
+    return status ? status : plx_file_write(test_file("objects.tsv"), table, sizeof table - 1);
 }
 
 static json_t *evaluated(const char *more) {
@@ -192,14 +184,14 @@ static json_t *evaluated(const char *more) {
         dir, dir, dir, dir, more);
     int code = test_run_parallax(arguments, &text);
     EXPECT(code == 0, "%d %s", code, text);
-    return json_load_file(folder_file("eval.json"), 0, NULL);
+    return json_load_file(test_file("eval.json"), 0, NULL);
 }
 
 TEST(eval, whole_command_twice) {
     char sheet[1024];
     REQUIRE(write_set() == 0, "%s", plx_error());
-    snprintf(sheet, sizeof sheet, "--licence CC0 --sheet %s --report %s", folder_file("sheet.png"),
-             folder_file("report.html"));
+    snprintf(sheet, sizeof sheet, "--licence CC0 --sheet %s --report %s", test_file("sheet.png"),
+             test_file("report.html"));
     json_t *once = evaluated(sheet), *twice = evaluated("--licence CC0"),
            *cropped = evaluated("--methods feedforward --objects 1 --input auto --elevation unknown");
     REQUIRE(json_array_size(once) == 3 && json_array_size(twice) == 3 && json_array_size(cropped) == 1,
@@ -219,11 +211,11 @@ TEST(eval, whole_command_twice) {
                "the framing makes no difference");
     }
     plx_image image = {0};
-    REQUIRE(plx_image_load(&image, folder_file("sheet.png")) == 0, "%s", plx_error());
+    REQUIRE(plx_image_load(&image, test_file("sheet.png")) == 0, "%s", plx_error());
     EXPECT(image.height == 32 && image.width == 7 * 32, "%dx%d", image.width, image.height);
     char *page = NULL;
     size_t size;
-    REQUIRE(!plx_file_read(&page, &size, folder_file("report.html"), 1 << 24), "%s", plx_error());
+    REQUIRE(!plx_file_read(&page, &size, test_file("report.html"), 1 << 24), "%s", plx_error());
     EXPECT(strstr(page, "class=\"ring\"") && strstr(page, "feedforward") && strstr(page, "CC0"),
            "no turntable, no method, or no settings");
     free(page);
@@ -235,8 +227,8 @@ TEST(eval, whole_command_twice) {
 TEST(eval, workers_change_nothing) {
     char sheets[2][512];
     REQUIRE(write_set() == 0, "%s", plx_error());
-    snprintf(sheets[0], sizeof sheets[0], "--threads 1 --sheet %s", folder_file("one.png"));
-    snprintf(sheets[1], sizeof sheets[1], "--threads 3 --sheet %s", folder_file("three.png"));
+    snprintf(sheets[0], sizeof sheets[0], "--threads 1 --sheet %s", test_file("one.png"));
+    snprintf(sheets[1], sizeof sheets[1], "--threads 3 --sheet %s", test_file("three.png"));
     json_t *one = evaluated(sheets[0]), *three = evaluated(sheets[1]);
     REQUIRE(json_array_size(one) == 3 && json_array_size(three) == 3, "methods");
     for (size_t m = 0; m < 3; m++)
@@ -244,12 +236,11 @@ TEST(eval, workers_change_nothing) {
                           json_object_get(json_array_get(three, m), "results")),
                "method %zu: 1 and 3 threads, two results", m);
     plx_image a = {0}, b = {0};
-    REQUIRE(!plx_image_load(&a, folder_file("one.png")) && !plx_image_load(&b, folder_file("three.png")),
-            "%s", plx_error());
+    REQUIRE(!plx_image_load(&a, test_file("one.png")) && !plx_image_load(&b, test_file("three.png")), "%s",
+            plx_error());
     EXPECT(a.height == 64 && b.height == 64 && !memcmp(a.data, b.data, sizeof(float) * 64 * 7 * 32 * 3),
            "the sheets differ");
-    EXPECT(!exists(folder_file("eval.json.partial")) && !exists(folder_file("one.png.partial")),
-           "left behind");
+    EXPECT(!exists(test_file("eval.json.partial")) && !exists(test_file("one.png.partial")), "left behind");
     plx_image_free(&a), plx_image_free(&b);
     json_decref(one), json_decref(three);
 }
@@ -262,32 +253,32 @@ TEST(eval, goes_on_from_what_is_measured) {
         "b\tB\tbox\tlate.obj\tCC-BY-3.0\tme\ty\t\tb\ttest\t1\t\n";
     char arguments[2048];
     const char *text, *dir = test_directory();
-    REQUIRE(write_set() == 0 && plx_file_write(folder_file("objects.tsv"), broken, sizeof broken - 1) == 0,
+    REQUIRE(write_set() == 0 && plx_file_write(test_file("objects.tsv"), broken, sizeof broken - 1) == 0,
             "%s", plx_error());
-    remove(folder_file("late.obj"));
+    remove(test_file("late.obj"));
     const char *format =
         "eval --methods copy,extruded --threads %d --catalogue %s/objects.tsv --data %s --json "
         "%s/part.json %s";
     snprintf(arguments, sizeof arguments, format, 1, dir, dir, dir, "");
     int code = test_run_parallax(arguments, &text);
     EXPECT(code == 1 && strstr(text, "late.obj"), "%d %s", code, text);
-    EXPECT(exists(folder_file("part.json.partial")) && !exists(folder_file("part.json")), "%s", text);
+    EXPECT(exists(test_file("part.json.partial")) && !exists(test_file("part.json")), "%s", text);
 
     snprintf(arguments, sizeof arguments, format, 2, dir, dir, dir, "--samples 7");
     code = test_run_parallax(arguments, &text);
     EXPECT(code == 1 && strstr(text, "part.json.partial") && strstr(text, "'samples'"), "%d %s", code, text);
 
-    REQUIRE(plx_file_write(folder_file("late.obj"), cube, sizeof cube - 1) == 0, "%s", plx_error());
-    FILE *journal = fopen(folder_file("part.json.partial"), "a");
+    REQUIRE(plx_file_write(test_file("late.obj"), cube, sizeof cube - 1) == 0, "%s", plx_error());
+    FILE *journal = fopen(test_file("part.json.partial"), "a");
     REQUIRE(journal, "no journal");
     fputs("{\"method\": \"copy\", \"obj", journal); /* cut off */
     fclose(journal);
     snprintf(arguments, sizeof arguments, format, 2, dir, dir, dir, "");
     code = test_run_parallax(arguments, &text);
     EXPECT(code == 0 && strstr(text, "1 of 2 objects were measured already"), "%d %s", code, text);
-    EXPECT(!exists(folder_file("part.json.partial")), "left behind");
-    json_t *parts = json_load_file(folder_file("part.json"), 0, NULL);
-    REQUIRE(plx_file_write(folder_file("objects.tsv"), table, sizeof table - 1) == 0, "%s", plx_error());
+    EXPECT(!exists(test_file("part.json.partial")), "left behind");
+    json_t *parts = json_load_file(test_file("part.json"), 0, NULL);
+    REQUIRE(plx_file_write(test_file("objects.tsv"), table, sizeof table - 1) == 0, "%s", plx_error());
     json_t *whole = evaluated("--methods copy,extruded --samples 96");
     for (size_t m = 0; m < 2; m++)
         EXPECT(json_equal(json_object_get(json_array_get(parts, m), "results"),

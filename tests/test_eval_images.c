@@ -9,11 +9,7 @@
 enum { SIDE = 24 };
 
 static const char *in_set(const char *name) {
-    static char path[4][512];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/images/%s", test_directory(), name);
-    return path[turn];
+    return test_file_in("images/", name);
 }
 
 /* A chequered picture of two levels 40 apart: `offset` moves every pixel. */

@@ -110,14 +110,6 @@ TEST(eval_methods, qualities_are_entrants) {
 
 /* ---- the commands ----------------------------------------------------------------------------------------------------- */
 
-static const char *folder_file(const char *name) {
-    static char path[4][256];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", test_directory(), name);
-    return path[turn];
-}
-
 /* A box with the given half sides about the origin. */
 static int write_box(const char *name, double x, double y, double z) {
     char text[1024];
@@ -127,7 +119,7 @@ static int write_box(const char *name, double x, double y, double z) {
                                i & 4 ? z : -z);
     at += (size_t)snprintf(text + at, sizeof text - at,
                            "f 1 3 4 2\nf 5 6 8 7\nf 1 2 6 5\nf 3 7 8 4\nf 1 5 7 3\nf 2 4 8 6\n");
-    return plx_file_write(folder_file(name), text, at);
+    return plx_file_write(test_file(name), text, at);
 }
 
 /* Three shapes to train on; the test object is the tall one under another name. */
@@ -143,8 +135,8 @@ static int write_set(void) {
     int status = write_box("flat.obj", 1, 0.2, 1);
     if (!status) status = write_box("tall.obj", 0.2, 1, 0.3);
     if (!status) status = write_box("cube.obj", 1, 1, 1);
-    if (!status) status = tiny_model_save(folder_file("tiny.safetensors"));
-    return status ? status : plx_file_write(folder_file("objects.tsv"), table, sizeof table - 1);
+    if (!status) status = tiny_model_save(test_file("tiny.safetensors"));
+    return status ? status : plx_file_write(test_file("objects.tsv"), table, sizeof table - 1);
 }
 
 static json_t *evaluated(int code, const char *more, const char *line) {
@@ -157,7 +149,7 @@ static json_t *evaluated(int code, const char *more, const char *line) {
         dir, dir, dir, dir, more);
     int got = test_run_parallax(arguments, &text);
     EXPECT(got == code && (!line || strstr(text, line)), "%s: %d %s", more, got, text);
-    return code ? NULL : json_load_file(folder_file("methods.json"), 0, NULL);
+    return code ? NULL : json_load_file(test_file("methods.json"), 0, NULL);
 }
 
 static double result(const json_t *all, size_t m, const char *name) {
@@ -185,7 +177,7 @@ TEST(eval_methods, compares_models_and_sweeps) {
         more, sizeof more,
         "--methods feedforward,views,blend --objects 1 --compare same=%s --set views=2 --set rays=64 --set "
         "field-steps=1 --set final-steps=1 --set steps=2 --sweep gamma=0,0.5 --plot %s --time-plot %s",
-        folder_file("tiny.safetensors"), folder_file("sweep.svg"), folder_file("time.svg"));
+        test_file("tiny.safetensors"), test_file("sweep.svg"), test_file("time.svg"));
     json_t *all = evaluated(0, more, NULL), *swept;
     REQUIRE(json_array_size(all) == 5, "%zu methods", json_array_size(all)); /* with blend(gamma=0) */
     EXPECT(result(all, 0, "psnr") == result(all, 3, "psnr"), "the same model under another name");
@@ -197,11 +189,11 @@ TEST(eval_methods, compares_models_and_sweeps) {
     json_decref(all);
     char *svg;
     size_t size;
-    REQUIRE(plx_file_read(&svg, &size, folder_file("sweep.svg"), 1 << 20) == 0, "%s", plx_error());
+    REQUIRE(plx_file_read(&svg, &size, test_file("sweep.svg"), 1 << 20) == 0, "%s", plx_error());
     EXPECT(strstr(svg, "<svg") && strstr(svg, "</svg>") && strstr(svg, "FLIP") && !strstr(svg, "nan"), "%s",
            svg);
     free(svg);
-    REQUIRE(plx_file_read(&svg, &size, folder_file("time.svg"), 1 << 20) == 0, "%s", plx_error());
+    REQUIRE(plx_file_read(&svg, &size, test_file("time.svg"), 1 << 20) == 0, "%s", plx_error());
     EXPECT(strstr(svg, "seconds an object") && strstr(svg, "</svg>") && strstr(svg, ">blend<") &&
                !strstr(svg, "nan"),
            "%s", svg);

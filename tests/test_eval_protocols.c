@@ -15,11 +15,7 @@ enum { VIEWS = 6, SIZE = 32, TURN = 2 };
 #define ZERO123_FOCAL (SIZE * 35.0f / 32)
 
 static const char *at(const char *name) {
-    static char path[4][512];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/protocols/%s", test_directory(), name);
-    return path[turn];
+    return test_file_in("protocols/", name);
 }
 
 /* A box of the given texture; the last view stands where the first does. */

@@ -303,12 +303,6 @@ TEST(field, a_frozen_decoder_and_the_guidance_keep_their_bits) {
 /* ---- scene files
  * ------------------------------------------------------------------------------------------------ */
 
-static const char *scene_path(const char *name) {
-    static char path[512];
-    snprintf(path, sizeof path, "%s/%s", test_directory(), name);
-    return path;
-}
-
 static bool same_params(const plx_field *a, const plx_field *b) {
     for (int i = 0; i < plx_params_count(a->params); i++) {
         const plx_tensor *x = &plx_params_at(a->params, i)->tensor, *y = &plx_params_at(b->params, i)->tensor;
@@ -322,7 +316,7 @@ static bool same_params(const plx_field *a, const plx_field *b) {
 TEST(field, a_scene_file_comes_back_bit_for_bit) {
     for (int kind = 0; kind < 3; kind++) {
         plx_field *field = new_field(kind, kind == PLX_FRAME_CAMERA, false), *back = NULL;
-        const char *path = scene_path("scene.safetensors");
+        const char *path = test_file("scene.safetensors");
         REQUIRE(plx_field_save(field, path, false) == PLX_OK, "%s", plx_error());
         REQUIRE(plx_field_load(&back, path, kind == PLX_FRAME_WORLD) == PLX_OK, "%s", plx_error());
         EXPECT(same_params(field, back), "parameters differ");
@@ -347,7 +341,7 @@ TEST(field, a_scene_file_comes_back_bit_for_bit) {
 /* Half precision keeps 11 bits: planes within 2^-11, the decoder exact. */
 TEST(field, half_planes_keep_11_bits) {
     plx_field *field = new_field(PLX_FRAME_WORLD, 0, false), *back = NULL;
-    const char *path = scene_path("half.safetensors");
+    const char *path = test_file("half.safetensors");
     REQUIRE(plx_field_save(field, path, true) == PLX_OK, "%s", plx_error());
     REQUIRE(plx_field_load(&back, path, false) == PLX_OK, "%s", plx_error());
     const plx_tensor *a = field->operands.xy, *b = back->operands.xy;
@@ -369,7 +363,7 @@ static void expect_refused(const char *data, size_t size, const char *from, cons
     char *at = memmem(copy, size, from, strlen(from));
     REQUIRE(at && strlen(from) == strlen(to), "'%s' is not in the file", from);
     memcpy(at, to, strlen(to));
-    const char *path = scene_path("corrupt.safetensors");
+    const char *path = test_file("corrupt.safetensors");
     plx_file_write(path, copy, size);
     plx_field *field;
     int status = plx_field_load(&field, path, false);
@@ -381,7 +375,7 @@ static void expect_refused(const char *data, size_t size, const char *from, cons
 
 TEST(field, corrupted_scene_files_are_refused) {
     plx_field *field = new_field(PLX_FRAME_CAMERA, 1, false);
-    const char *path = scene_path("scene.safetensors");
+    const char *path = test_file("scene.safetensors");
     REQUIRE(plx_field_save(field, path, false) == PLX_OK, "%s", plx_error());
     plx_field_free(field);
     char *data;
@@ -406,18 +400,18 @@ TEST(field, corrupted_scene_files_are_refused) {
     float nan_value = NAN;
     memcpy(data + size - sizeof(float), &nan_value, sizeof(float));
     expect_refused(data, size, "parallax-scene", "parallax-scene");
-    path = scene_path("corrupt.safetensors");
+    path = test_file("corrupt.safetensors");
     for (size_t cut = 0; cut < size; cut += size / 7) {
         plx_file_write(path, data, cut);
         EXPECT(plx_field_load(&field, path, false) < 0, "%zu of %zu bytes were accepted", cut, size);
     }
-    EXPECT(plx_field_load(&field, scene_path("missing.safetensors"), false) < 0, "a missing file was read");
+    EXPECT(plx_field_load(&field, test_file("missing.safetensors"), false) < 0, "a missing file was read");
     free(data);
 }
 
 TEST(field, describe_names_what_a_file_is) {
     plx_field *field = new_field(PLX_FRAME_UPRIGHT, 1, false);
-    const char *path = scene_path("scene.safetensors");
+    const char *path = test_file("scene.safetensors");
     char *text;
     REQUIRE(plx_field_save(field, path, true) == PLX_OK, "%s", plx_error());
     REQUIRE(plx_weights_describe(&text, path) == PLX_OK, "%s", plx_error());

@@ -9,12 +9,8 @@
 
 enum { SIZE = 32, FRAMES = 6 };
 
-static const char *at(const char *name) { /* in the test's folder; a few at a time */
-    static char paths[8][300];
-    static int turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof paths[0], "%s/frames-%s", test_directory(), name);
-    return path;
+static const char *at(const char *name) {
+    return test_file_in("frames-", name);
 }
 
 /* A ball of mist in random colours, saved once. */

@@ -18,19 +18,11 @@
 #include "nerf/latents.h"
 
 /* A store's folder of this name, in the test's folder. */
-static const char *store_at(const char *name) {
-    static char paths[4][256];
-    static int turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", test_directory(), name);
-    return path;
-}
-
 static plx_latents *open_store(const char *name, bool write) {
     plx_latents_options options = plx_latents_options_default();
     plx_latents *latents;
     options.write = write;
-    int status = plx_latents_open(&latents, store_at(name), &options);
+    int status = plx_latents_open(&latents, test_file(name), &options);
     EXPECT(!status, "%s", plx_error());
     return latents;
 }
@@ -262,7 +254,7 @@ TEST(latents, what_cannot_be_kept) {
     /* Once a process. */
     plx_latents *again;
     plx_latents_options options = plx_latents_options_default();
-    EXPECT(plx_latents_open(&again, store_at("refused"), &options) == PLX_ERROR_INPUT &&
+    EXPECT(plx_latents_open(&again, test_file("refused"), &options) == PLX_ERROR_INPUT &&
                strstr(plx_error(), "already"),
            "%s", plx_error());
     plx_latents_free(latents);
@@ -352,7 +344,7 @@ static void write_rounds(const char *folder) {
 TEST(latents, a_writer_killed_at_any_instant) {
     enum { DEATHS = 40 };
     const plx_rng rng = {11, 0};
-    const char *folder = store_at("killed"); /* before the forks: the test's folder is made on first use */
+    const char *folder = test_file("killed"); /* before the forks: the test's folder is made on first use */
     uint64_t last = 0;
     int moved = 0, range = 2000; /* microseconds; grows where the disk is slow */
     for (int death = 0; death < DEATHS; death++) {
@@ -399,7 +391,7 @@ TEST(latents, readers_killed_with_open_transactions) {
         if ((children[i] = fork())) continue;
         plx_latents_options options = plx_latents_options_default();
         plx_transaction *read;
-        if (plx_latents_open(&latents, store_at("readers"), &options) ||
+        if (plx_latents_open(&latents, test_file("readers"), &options) ||
             plx_transaction_begin(&read, latents, false) || !holds(read, "a", 1) ||
             write(ready[1], "x", 1) != 1)
             _exit(1);
@@ -450,7 +442,7 @@ TEST(latents, a_reader_sees_its_snapshot) {
 
 TEST(latents, two_writers) {
     enum { ROUNDS = 15 };
-    const char *folder = store_at("two");
+    const char *folder = test_file("two");
     pid_t children[2];
     for (int w = 0; w < 2; w++) {
         if ((children[w] = fork())) continue;
@@ -494,7 +486,7 @@ TEST(latents, a_full_disk) {
     struct rlimit before, small;
     struct stat info;
     char file[512];
-    snprintf(file, sizeof file, "%s/data.mdb", store_at("full"));
+    snprintf(file, sizeof file, "%s/data.mdb", test_file("full"));
     REQUIRE(!stat(file, &info) && !getrlimit(RLIMIT_FSIZE, &before), "stat");
     signal(SIGXFSZ, SIG_IGN); /* then writes past the limit fail, as on a full disk */
     small = before;
@@ -560,9 +552,9 @@ TEST(latents, what_a_reader_may_not_lock) {
     REQUIRE(latents, "no store");
     plx_latents_free(latents);
     plx_latents_options options = plx_latents_options_default();
-    REQUIRE(!chmod(test_directory(), 0711) && !chmod(store_at("locked"), 0755) && !seteuid(65534),
+    REQUIRE(!chmod(test_directory(), 0711) && !chmod(test_file("locked"), 0755) && !seteuid(65534),
             "as nobody");
-    int status = plx_latents_open(&latents, store_at("locked"), &options);
+    int status = plx_latents_open(&latents, test_file("locked"), &options);
     REQUIRE(!seteuid(0), "as root again");
     EXPECT(status == PLX_ERROR_IO && strstr(plx_error(), "locked: Permission denied") &&
                strstr(plx_error(), "lock.mdb"),
@@ -575,7 +567,7 @@ static void expect_unopened(const char *name, bool write, int code, const char *
     plx_latents_options options = plx_latents_options_default();
     plx_latents *latents;
     options.write = write;
-    int status = plx_latents_open(&latents, store_at(name), &options);
+    int status = plx_latents_open(&latents, test_file(name), &options);
     EXPECT(status == code && strstr(plx_error(), why) && strstr(plx_error(), name), "%s: %d: %s, not '%s'",
            name, status, plx_error(), why);
     plx_latents_free(latents);
@@ -585,11 +577,11 @@ static void expect_unopened(const char *name, bool write, int code, const char *
 static void copy_store(const char *name, double part, const char *old, const char *new) {
     char file[512], *data;
     size_t size, length = strlen(old);
-    snprintf(file, sizeof file, "%s/data.mdb", store_at("good"));
-    if (plx_file_read(&data, &size, file, 1 << 28) || plx_make_directories(store_at(name))) abort();
+    snprintf(file, sizeof file, "%s/data.mdb", test_file("good"));
+    if (plx_file_read(&data, &size, file, 1 << 28) || plx_make_directories(test_file(name))) abort();
     for (size_t i = 0; length && i + length <= size; i++)
         if (!memcmp(data + i, old, length)) memcpy(data + i, new, length);
-    snprintf(file, sizeof file, "%s/data.mdb", store_at(name));
+    snprintf(file, sizeof file, "%s/data.mdb", test_file(name));
     if (plx_file_write(file, data, (size_t)(part * (double)size))) abort();
     free(data);
 }
@@ -600,12 +592,12 @@ TEST(latents, stores_that_are_none) {
     plx_transaction *t = begin(latents, true);
     for (char id[2] = "a"; *id < 'z'; ++*id) EXPECT(!put(t, id, 1), "%s", plx_error());
     EXPECT(!plx_transaction_commit(t), "%s", plx_error());
-    EXPECT(!plx_latents_copy(latents, store_at("compact")), "%s", plx_error());
-    EXPECT(plx_latents_copy(latents, store_at("compact")) == PLX_ERROR_INPUT, "over what is there");
+    EXPECT(!plx_latents_copy(latents, test_file("compact")), "%s", plx_error());
+    EXPECT(plx_latents_copy(latents, test_file("compact")) == PLX_ERROR_INPUT, "over what is there");
     plx_latents_free(latents);
     expect_unopened("nowhere", false, PLX_ERROR_IO, "No such file");
-    EXPECT(access(store_at("nowhere"), F_OK), "a reader made a store");
-    plx_make_directories(store_at("empty"));
+    EXPECT(access(test_file("nowhere"), F_OK), "a reader made a store");
+    plx_make_directories(test_file("empty"));
     expect_unopened("empty", false, PLX_ERROR_INPUT, "no store");
     copy_store("nothing", 0, "", "");
     expect_unopened("nothing", false, PLX_ERROR_INPUT, "no store");

@@ -43,6 +43,19 @@ const char *test_directory(void) {
     return directory;
 }
 
+const char *test_file_in(const char *before, const char *name) {
+    static char paths[16][512];
+    static int turn;
+    char *path = paths[turn++ % 16];
+    if (snprintf(path, sizeof *paths, "%s/%s%s", test_directory(), before, name) >= (int)sizeof *paths)
+        abort();
+    return path;
+}
+
+const char *test_file(const char *name) {
+    return test_file_in("", name);
+}
+
 /* Runs a command by the shell; keeps the start of what it prints, reads the rest. Returns the exit status. */
 static int capture(char *text, size_t size, const char *command) {
     FILE *pipe = popen(command, "r");

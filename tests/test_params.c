@@ -155,14 +155,6 @@ TEST(half, every_value_and_midpoint) {
 
 /* ---- checkpoints --------------------------------------------------------------------------------------- */
 
-static const char *in_directory(const char *name) {
-    static char path[4][256];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", test_directory(), name);
-    return path[turn];
-}
-
 /* Bytes made by hand from the format's description: one F32 (2,2), one F16 (3). */
 static size_t safetensors_bytes(char *out, const char *header, const void *data, size_t size) {
     const size_t length = strlen(header);
@@ -181,7 +173,7 @@ static const unsigned char good_data[22] = {0x00, 0x3c, 0x00, 0xc0, 0x01, 0x00, 
 
 TEST(checkpoint, reads_bytes_made_by_hand) {
     char bytes[512];
-    const char *path = in_directory("hand.safetensors");
+    const char *path = test_file("hand.safetensors");
     REQUIRE(plx_file_write(path, bytes, safetensors_bytes(bytes, good_header, good_data, 22)) == 0, "%s",
             plx_error());
     plx_checkpoint *c;
@@ -240,7 +232,7 @@ TEST(checkpoint, refuses_every_broken_file) {
     };
     char bytes[1024];
     plx_checkpoint *c;
-    const char *path = in_directory("broken.safetensors");
+    const char *path = test_file("broken.safetensors");
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         REQUIRE(plx_file_write(path, bytes, safetensors_bytes(bytes, headers[i], good_data, 22)) == 0, "%s",
                 plx_error());
@@ -256,7 +248,7 @@ TEST(checkpoint, refuses_every_broken_file) {
     memset(bytes, 0xff, 8); /* a header of 2^64 - 1 bytes */
     REQUIRE(plx_file_write(path, bytes, size) == 0, "%s", plx_error());
     EXPECT(plx_checkpoint_load(&c, path) < 0, "accepted a header of 2^64 - 1 bytes");
-    EXPECT(plx_checkpoint_load(&c, in_directory("absent")) == PLX_ERROR_IO, "absent file: %s", plx_error());
+    EXPECT(plx_checkpoint_load(&c, test_file("absent")) == PLX_ERROR_IO, "absent file: %s", plx_error());
     EXPECT(plx_checkpoint_load(&c, test_directory()) < 0, "a folder");
 }
 
@@ -264,7 +256,7 @@ TEST(checkpoint, refuses_every_broken_file) {
  * (sanitizers look on). */
 TEST(checkpoint, survives_flipped_bits) {
     char bytes[512];
-    const char *path = in_directory("flipped.safetensors");
+    const char *path = test_file("flipped.safetensors");
     const size_t size = safetensors_bytes(bytes, good_header, good_data, 22);
     for (size_t bit = 0; bit < 8 * size; bit += 3) {
         bytes[bit / 8] ^= (char)(1 << bit % 8);
@@ -296,7 +288,7 @@ TEST(checkpoint, refuses_numbers_that_are_none) {
     unsigned char data[22];
     memcpy(data, good_data, sizeof data);
     memset(data + 8, 0xff, 2); /* x[0] becomes NaN */
-    const char *path = in_directory("nan.safetensors");
+    const char *path = test_file("nan.safetensors");
     REQUIRE(plx_file_write(path, bytes, safetensors_bytes(bytes, good_header, data, 22)) == 0, "%s",
             plx_error());
     REQUIRE(plx_checkpoint_load(&c, path) == 0, "%s", plx_error());
@@ -310,7 +302,7 @@ TEST(checkpoint, refuses_numbers_that_are_none) {
 TEST(checkpoint, parameters_return) {
     plx_params *p = make(1, true), *q = make(2, false);
     plx_checkpoint *c;
-    const char *path = in_directory("params.safetensors");
+    const char *path = test_file("params.safetensors");
     REQUIRE(plx_checkpoint_create(&c) == 0, "%s", plx_error());
     EXPECT(plx_params_save(p, c, "net/", false, false) == 0, "%s", plx_error());
     EXPECT(plx_params_save(p, c, "half/", true, true) == 0, "%s", plx_error());
@@ -358,9 +350,9 @@ TEST(checkpoint, resumed_training_has_the_same_bits) {
         }
         if (step != 1) continue;
         REQUIRE(plx_checkpoint_create(&c) == 0 && plx_params_save_state(p, c) == 0, "%s", plx_error());
-        REQUIRE(plx_checkpoint_save(c, in_directory("state.safetensors")) == 0, "%s", plx_error());
+        REQUIRE(plx_checkpoint_save(c, test_file("state.safetensors")) == 0, "%s", plx_error());
         plx_checkpoint_free(c);
-        REQUIRE(plx_checkpoint_load(&c, in_directory("state.safetensors")) == 0, "%s", plx_error());
+        REQUIRE(plx_checkpoint_load(&c, test_file("state.safetensors")) == 0, "%s", plx_error());
         REQUIRE(plx_params_load_state(q, c) == 0, "%s", plx_error());
         plx_checkpoint_free(c);
         o2 = o;
@@ -382,7 +374,7 @@ TEST(checkpoint, failure_leaves_what_was_there) {
     plx_checkpoint *c;
     REQUIRE(plx_checkpoint_create(&c) == 0 && plx_params_save(p, c, "", false, false) == 0, "%s",
             plx_error());
-    EXPECT(plx_checkpoint_save(c, in_directory("no/such/folder/x.safetensors")) == PLX_ERROR_IO, "%s",
+    EXPECT(plx_checkpoint_save(c, test_file("no/such/folder/x.safetensors")) == PLX_ERROR_IO, "%s",
            plx_error());
     EXPECT(plx_checkpoint_save(c, "/dev/full/x") < 0, "%s", plx_error());
     plx_checkpoint_free(c);

@@ -9,14 +9,6 @@
 #include "render/render.h"
 #include "tools/reconstruct_seeds.h"
 
-static const char *at(const char *name) {
-    static char path[4][256];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", test_directory(), name);
-    return path[turn];
-}
-
 static void write_disc(const char *path) {
     plx_image image = {0};
     if (plx_image_create(&image, 48, 48, 4)) abort();
@@ -31,19 +23,19 @@ static void write_disc(const char *path) {
 
 static int run(const char *output, const char *more, const char **said) {
     char arguments[2048];
-    if (access(at("disc.png"), R_OK)) { /* other tests, too, leave a tiny.safetensors */
-        if (tiny_model_save(at("tiny.safetensors"))) abort();
-        write_disc(at("disc.png"));
+    if (access(test_file("disc.png"), R_OK)) { /* other tests, too, leave a tiny.safetensors */
+        if (tiny_model_save(test_file("tiny.safetensors"))) abort();
+        write_disc(test_file("disc.png"));
     }
     snprintf(arguments, sizeof arguments,
              "reconstruct %s --model %s -o %s --views 1 --frames 1 --size 16 --elevation 20 --quiet %s",
-             at("disc.png"), at("tiny.safetensors"), at(output), more);
+             test_file("disc.png"), test_file("tiny.safetensors"), test_file(output), more);
     return test_run_parallax(arguments, said);
 }
 
 static json_t *record_of(const char *output) {
     char file[512];
-    snprintf(file, sizeof file, "%s/run.json", at(output));
+    snprintf(file, sizeof file, "%s/run.json", test_file(output));
     return json_load_file(file, 0, NULL);
 }
 
@@ -71,7 +63,7 @@ TEST(reconstruct, a_quality_is_a_set_of_numbers_and_set_overrides_one) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         int code = run("wrong", wrong[i][0], &said);
         EXPECT(code == 2 && strstr(said, wrong[i][1]), "%s: %d %s", wrong[i][0], code, said);
-        EXPECT(access(at("wrong"), F_OK) != 0, "%s: wrote a folder", wrong[i][0]);
+        EXPECT(access(test_file("wrong"), F_OK) != 0, "%s: wrote a folder", wrong[i][0]);
     }
 }
 
@@ -99,11 +91,12 @@ TEST(reconstruct, seeds_are_separate_runs_side_by_side) {
     REQUIRE(run("three", more, &said) == 0, "%s", said);
     snprintf(more, sizeof more, "%s --seed 7", quick);
     REQUIRE(run("third", more, &said) == 0, "%s", said);
-    EXPECT(same_files(at("three/scene-7.safetensors"), at("third/scene.safetensors")),
+    EXPECT(same_files(test_file("three/scene-7.safetensors"), test_file("third/scene.safetensors")),
            "seed 7 is not seed 7");
-    EXPECT(!same_files(at("three/scene.safetensors"), at("third/scene.safetensors")), "seed 5 is seed 7");
+    EXPECT(!same_files(test_file("three/scene.safetensors"), test_file("third/scene.safetensors")),
+           "seed 5 is seed 7");
     plx_image sheet = {0};
-    REQUIRE(plx_image_load(&sheet, at("three/seeds.png")) == 0, "%s", plx_error());
+    REQUIRE(plx_image_load(&sheet, test_file("three/seeds.png")) == 0, "%s", plx_error());
     EXPECT(sheet.height == 3 * 16 && sheet.width == PLX_SEED_VIEWS * 16, "%dx%d", sheet.width, sheet.height);
     plx_image_free(&sheet);
     json_t *record = record_of("three"), *spread = json_object_get(record, "spread");

@@ -9,11 +9,7 @@
 #include "tests/consistency_scene.h"
 
 static const char *at(const char *name) {
-    static char paths[8][300];
-    static int turn;
-    char *path = paths[turn++ % 8];
-    snprintf(path, sizeof paths[0], "%s/surface-%s", test_directory(), name);
-    return path;
+    return test_file_in("surface-", name);
 }
 
 /* Mist of one density and colour: planes and weights are 0, the last bias is everything. */
