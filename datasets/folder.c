@@ -34,11 +34,6 @@ char *plx_path_join(const char *folder, const char *name) {
     return path;
 }
 
-const char *plx_path_last(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }

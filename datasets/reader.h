@@ -60,7 +60,6 @@ void plx_names_free(char **names, int count);
 /* True for a relative path that stays inside its folder: not empty, not absolute, no ".." part. */
 bool plx_path_inside(const char *path);
 char *plx_path_join(const char *folder, const char *name); /* malloc'ed; NULL when out of memory */
-const char *plx_path_last(const char *path);               /* what stands behind the last '/' */
 
 bool plx_is_folder(const char *path);
 bool plx_is_file(const char *path);

@@ -10,10 +10,15 @@ const char *plx_prediction_name(enum plx_prediction prediction) {
     return prediction_names[prediction];
 }
 
-int plx_prediction_of(const char *name) {
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(name, prediction_names[i])) return i;
+/* Which of the names; -1: none. */
+static int index_of(const char *name, const char *const *names, int count) {
+    for (int i = 0; i < count; i++)
+        if (!strcmp(name, names[i])) return i;
     return -1;
+}
+
+int plx_prediction_of(const char *name) {
+    return index_of(name, prediction_names, 3);
 }
 
 static int read_int(int *out, const json_t *object, const char *key) {
@@ -35,12 +40,11 @@ static int read_bool(bool *out, const json_t *object, const char *key) {
 
 static int read_name(int *out, const json_t *object, const char *key, const char *const *names, int count) {
     const char *text = json_string_value(json_object_get(object, key));
-    for (int i = 0; i < count; i++)
-        if (text && !strcmp(text, names[i])) {
-            *out = i;
-            return PLX_OK;
-        }
-    return plx_fail(PLX_ERROR_INPUT, "configuration: \"%s\" is \"%s\"", key, text ? text : "no string");
+    int index = text ? index_of(text, names, count) : -1;
+    if (index < 0)
+        return plx_fail(PLX_ERROR_INPUT, "configuration: \"%s\" is \"%s\"", key, text ? text : "no string");
+    *out = index;
+    return PLX_OK;
 }
 
 /* One entry a level in each of the two lists, which give the number of levels. */

@@ -287,8 +287,7 @@ int plx_model_path(char *out, size_t size, const char *given) {
 }
 
 static void stem(char out[PATH_SIZE], const char *path) {
-    const char *slash = strrchr(path, '/');
-    snprintf(out, PATH_SIZE, "%s", slash ? slash + 1 : path);
+    snprintf(out, PATH_SIZE, "%s", plx_path_last(path));
     char *dot = strrchr(out, '.');
     if (dot && dot != out) *dot = 0;
 }

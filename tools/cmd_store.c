@@ -281,7 +281,7 @@ static int run_export(const plx_run *run) {
 
 /* The file's name without folder and ending. */
 static int stem(char out[PLX_LATENT_ID + 1], const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    const char *name = plx_path_last(path), *dot = strrchr(name, '.');
     size_t length = dot && dot != name ? (size_t)(dot - name) : strlen(name);
     if (length > PLX_LATENT_ID) return plx_fail(PLX_ERROR_INPUT, "%s: its name is too long for an id", path);
     snprintf(out, PLX_LATENT_ID + 1, "%.*s", (int)length, name);

@@ -156,8 +156,6 @@ static int collect_timed(timed *t, const plx_eval_set *set, const plx_eval_entra
     return status;
 }
 
-static const double decades[] = {0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000};
-
 /* A line a method, through its qualities. */
 static void draw_timed(FILE *out, int column, const timed *t, const plx_eval_entrants *e) {
     double range[] = {INFINITY, -INFINITY}, times[] = {INFINITY, 0};
@@ -171,11 +169,7 @@ static void draw_timed(FILE *out, int column, const timed *t, const plx_eval_ent
     plx_axis y = plx_axis_around(range[0], range[1], PLX_PANEL_HEIGHT - PLX_PANEL_BOTTOM, PLX_PANEL_TOP);
     plx_panel panel = plx_panel_open(out, heading_of(column), x, y);
     plx_panel_y_axis(&panel);
-    for (size_t i = 0; i < sizeof decades / sizeof *decades; i++) {
-        char label[32];
-        snprintf(label, sizeof label, "%g", decades[i]);
-        if (decades[i] > x.low && decades[i] < x.high) plx_panel_x_mark(&panel, decades[i], label);
-    }
+    plx_panel_x_axis(&panel);
     plx_panel_x_label(&panel, heading_of(SECONDS));
     for (int from = 0, to; from < t->count; from = to) {
         plx_plot_point points[PLX_EVAL_ENTRANTS];

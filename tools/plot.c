@@ -78,14 +78,28 @@ void plx_panel_y_mark(const plx_panel *p, double at, const char *label) {
     put_text(p->out, "end", p->x.from - 6, y + 4, label);
 }
 
-static void mark_steps(const plx_panel *p, const plx_axis *a,
-                       void (*mark)(const plx_panel *, double, const char *)) {
+typedef void (*mark_fn)(const plx_panel *, double, const char *);
+
+static void mark_value(const plx_panel *p, mark_fn mark, double value) {
+    char label[32];
+    snprintf(label, sizeof label, "%g", value + 0.0); /* no -0 */
+    mark(p, value, label);
+}
+
+static void mark_decades(const plx_panel *p, const plx_axis *a, mark_fn mark) {
+    for (double power = floor(log10(a->low)); power <= log10(a->high); power++)
+        for (int digit = 1; digit <= 3; digit += 2) {
+            double value = digit * pow(10, power);
+            if (value > a->low && value < a->high) mark_value(p, mark, value);
+        }
+}
+
+static void mark_steps(const plx_panel *p, const plx_axis *a, mark_fn mark) {
     double step = step_of(a->high - a->low);
-    for (double k = ceil(a->low / step); k * step <= a->high; k++) {
-        char label[32];
-        snprintf(label, sizeof label, "%g", k * step + 0.0);
-        mark(p, k * step, label);
-    }
+    if (a->logarithmic)
+        mark_decades(p, a, mark);
+    else
+        for (double k = ceil(a->low / step); k * step <= a->high; k++) mark_value(p, mark, k * step);
 }
 
 void plx_panel_x_axis(const plx_panel *p) {

@@ -39,7 +39,7 @@ plx_panel plx_panel_open(FILE *out, const char *title, plx_axis x, plx_axis y);
 /* A grid line with its label. */
 void plx_panel_x_mark(const plx_panel *panel, double at, const char *label);
 void plx_panel_y_mark(const plx_panel *panel, double at, const char *label);
-/* At 1, 2 or 5 times a power of ten, five at most. */
+/* At multiples of 1, 2 or 5 times a power of ten, five at most; if logarithmic, at 1 and 3 times each power of ten. */
 void plx_panel_x_axis(const plx_panel *panel);
 void plx_panel_y_axis(const plx_panel *panel);
 void plx_panel_x_label(const plx_panel *panel, const char *text);

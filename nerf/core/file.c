@@ -67,6 +67,13 @@ int plx_file_read(char **data, size_t *size, const char *path, size_t max_bytes)
     return status;
 }
 
+/* ---- paths ---------------------------------------------------------------------------------------------- */
+
+const char *plx_path_last(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 /* ---- writing beside ------------------------------------------------------------------------------------ */
 
 static char *folder_of(const char *path) {

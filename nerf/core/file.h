@@ -24,6 +24,8 @@ void plx_writer_sweep(const char *path, long process);
 
 int plx_file_write(const char *path, const void *data, size_t size); /* the three above in one */
 
+const char *plx_path_last(const char *path); /* what stands behind the last '/' */
+
 int plx_make_directories(const char *path); /* like mkdir -p; PLX_ERROR_IO names the part that failed */
 
 #endif
