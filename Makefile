@@ -23,7 +23,8 @@ endif
 CFLAGS_release := -O3 -march=native -fno-math-errno -g
 CFLAGS_debug := -O0 -march=native -g
 CFLAGS_sanitize := -O1 -march=native -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla \
+# -Wno-psabi: vectors wider than the processor's registers (nerf/tensor/simd.h) are passed to inline functions only.
+CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wno-psabi \
     $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -fPIC -MMD -MP -I. -DCGLM_ALL_UNALIGNED
 LDLIBS := -lassimp -lembree3 -lOpenEXRCore-3_1 -lmeshoptimizer -lpng -lzip -ldnnl -lvl -ljansson -llmdb -lxxhash -lnettle -lpopt -lm
 

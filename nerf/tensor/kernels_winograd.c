@@ -16,13 +16,21 @@
 
 typedef plx_f16 v16;
 
+/* A product's inner block has ROWS rows of PANEL outputs (a last panel may have 16), in 16 registers or in 12. */
+#ifdef __AVX512F__
+typedef v16 lanes;
+enum { LANES = 16, PANEL = 32, ROWS = 8 };
+#else
+typedef float lanes __attribute__((vector_size(32)));
+enum { LANES = 8, PANEL = 16, ROWS = 6 };
+#endif
+typedef lanes lanes_unaligned __attribute__((aligned(4), may_alias));
+
 enum {
-    PANEL = 32,           /* outputs of a product's inner block; a last panel may have 16 */
-    ROWS = 8,             /* rows of it */
-    TILES = 16,           /* of a thread's block, at most */
-    OUT = 16,             /* output channels of a block of weight gradients */
-    CACHED = 4 << 20,     /* bytes; larger arrays are written past the cache */
-    CHUNK_BYTES = 8 << 20 /* of transformed tiles, in weight gradients */
+    TILES = ROWS == 8 ? 16 : 24, /* of a thread's block, at most: 2 ROWS times a number */
+    OUT = 16,                    /* output channels of a block of weight gradients */
+    CACHED = 4 << 20,            /* bytes; larger arrays are written past the cache */
+    CHUNK_BYTES = 8 << 20        /* of transformed tiles, in weight gradients */
 };
 
 static inline void stream(float *p, v16 v, bool past_cache) {
@@ -66,77 +74,48 @@ static inline void store_part(float *p, v16 v, int count) {
 
 /* ---- the products' inner blocks ----------------------------------------------------------------------------- */
 
-/* C (8,32) = A (8,K) B (K,32) */
-static inline void product_block(int K, const float *A, size_t lda, const float *B, float *C, size_t ldc) {
-    v16 c0[ROWS] = {0}, c1[ROWS] = {0};
-    for (int k = 0; k < K; k++) {
-        const v16 b0 = plx_load(B + (size_t)k * PANEL), b1 = plx_load(B + (size_t)k * PANEL + 16);
+/* C (rows, vectors of LANES) = sum_k A_rk B_k, A_rk = A[r row + k step]. rows, vectors: constants. */
+static inline __attribute__((always_inline)) void block(int rows, int vectors, size_t K, const float *A,
+                                                        size_t row, size_t step, const float *B, size_t ldb,
+                                                        float *C, size_t ldc) {
+    lanes c[ROWS][PANEL / LANES] = {0};
+    for (size_t k = 0; k < K; k++) {
+        lanes b[PANEL / LANES];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) b[v] = *(const lanes_unaligned *)(B + k * ldb + v * LANES);
 #pragma GCC unroll 8
-        for (int r = 0; r < ROWS; r++) {
-            const v16 a = plx_splat(A[(size_t)r * lda + (size_t)k]);
-            c0[r] += a * b0;
-            c1[r] += a * b1;
+        for (int r = 0; r < rows; r++) {
+            const lanes a = A[(size_t)r * row + k * step] - (lanes){0};
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; v++) c[r][v] += a * b[v];
         }
     }
-    for (int r = 0; r < ROWS; r++) {
-        plx_store(C + (size_t)r * ldc, c0[r]);
-        plx_store(C + (size_t)r * ldc + 16, c1[r]);
-    }
-}
-
-/* C (8,16) = A (8,K) B (K,16) */
-static inline void product_half(int K, const float *A, size_t lda, const float *B, float *C, size_t ldc) {
-    v16 c[ROWS] = {0};
-    for (int k = 0; k < K; k++) {
-        const v16 b = plx_load(B + (size_t)k * 16);
 #pragma GCC unroll 8
-        for (int r = 0; r < ROWS; r++) c[r] += plx_splat(A[(size_t)r * lda + (size_t)k]) * b;
-    }
-    for (int r = 0; r < ROWS; r++) plx_store(C + (size_t)r * ldc, c[r]);
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) *(lanes_unaligned *)(C + (size_t)r * ldc + v * LANES) = c[r][v];
 }
 
-static inline void product(bool half, int K, const float *A, size_t lda, const float *B, float *C,
+/* C (ROWS,width) = A (ROWS,K) B (K,width); width: PANEL or 16 */
+static inline void product(int width, size_t K, const float *A, size_t lda, const float *B, float *C,
                            size_t ldc) {
-    if (half)
-        product_half(K, A, lda, B, C, ldc);
+    if (width == PANEL)
+        block(ROWS, PANEL / LANES, K, A, lda, 1, B, PANEL, C, ldc);
     else
-        product_block(K, A, lda, B, C, ldc);
+        block(ROWS, 16 / LANES, K, A, lda, 1, B, 16, C, ldc);
 }
 
-/* C (8,32) = A^T B over T tiles, A's rows OUT apart and B's PANEL apart */
-static inline void outer_block(size_t T, const float *A, const float *B, float *C) {
-    v16 c0[ROWS] = {0}, c1[ROWS] = {0};
-    for (size_t t = 0; t < T; t++) {
-        const v16 b0 = plx_load(B + t * PANEL), b1 = plx_load(B + t * PANEL + 16);
-#pragma GCC unroll 8
-        for (int r = 0; r < ROWS; r++) {
-            const v16 a = plx_splat(A[t * OUT + (size_t)r]);
-            c0[r] += a * b0;
-            c1[r] += a * b1;
-        }
-    }
-    for (int r = 0; r < ROWS; r++) {
-        plx_store(C + (size_t)r * PANEL, c0[r]);
-        plx_store(C + (size_t)r * PANEL + 16, c1[r]);
-    }
-}
-
-/* C (8,16) of it, B's rows PANEL apart all the same */
-static inline void outer_half(size_t T, const float *A, const float *B, float *C) {
-    v16 c[ROWS] = {0};
-    for (size_t t = 0; t < T; t++) {
-        const v16 b = plx_load(B + t * PANEL);
-#pragma GCC unroll 8
-        for (int r = 0; r < ROWS; r++) c[r] += plx_splat(A[t * OUT + (size_t)r]) * b;
-    }
-    for (int r = 0; r < ROWS; r++) plx_store(C + (size_t)r * PANEL, c[r]);
-}
-
-static inline void outer(bool half, size_t T, const float *A, const float *B, float *C) {
-    if (half)
-        outer_half(T, A, B, C);
-    else
-        outer_block(T, A, B, C);
+/* C (OUT,width) = A^T B over T tiles, A's rows OUT apart, B's and C's PANEL apart */
+static inline void outer(int width, size_t T, const float *A, const float *B, float *C) {
+    const int whole_blocks = OUT - OUT % ROWS;
+    for (int r = 0; r < whole_blocks; r += ROWS)
+        if (width == PANEL)
+            block(ROWS, PANEL / LANES, T, A + r, 1, OUT, B, PANEL, C + r * PANEL, PANEL);
+        else
+            block(ROWS, 16 / LANES, T, A + r, 1, OUT, B, PANEL, C + r * PANEL, PANEL);
+    if (whole_blocks < OUT)
+        block(OUT - whole_blocks, PANEL / LANES, T, A + whole_blocks, 1, OUT, B, PANEL,
+              C + whole_blocks * PANEL, PANEL);
 }
 
 /* ---- tiles -------------------------------------------------------------------------------------------------- */
@@ -317,7 +296,7 @@ static void convolve_tiles(plx_conv_size s, image m, size_t begin, size_t end, c
     for (size_t k = 0; k < 36; k++)
         for (size_t o = 0; o < O; o += PANEL)
             for (size_t row = 0; row < end - begin; row += ROWS)
-                product(O - o < PANEL, width, X + k * sx + row * I, I,
+                product(O - o < PANEL ? 16 : PANEL, I, X + k * sx + row * I, I,
                         U + k * part_step(width, outputs) + o * I, Y + k * sy + row * O + o, O);
     for (size_t t = begin; t < end; t++)
         transform_output(m, t, Y + (t - begin) * O, sy, 0, outputs, p->b, p->adds, p->y, s.O);
@@ -353,7 +332,7 @@ static void convolve_outputs(plx_conv_size s, image m, int o, const operands *p,
     for (int i = 0; i < width; i += 16) transform_weights_of(p, s, o, i, U + i * 16, 16, step, false);
     for (size_t k = 0; k < 36; k++)
         for (size_t row = 0; row < m.tiles; row += ROWS)
-            product(true, width, X + k * sx + row * I, I, U + k * step, Y + k * sy + row * 16, 16);
+            product(16, I, X + k * sx + row * I, I, U + k * step, Y + k * sy + row * 16, 16);
     for (size_t t = 0; t < m.tiles; t++)
         transform_output(m, t, Y + t * 16, sy, o, o + 16, p->b, p->adds, p->y, s.O);
 }
@@ -443,9 +422,7 @@ static void add_weight_block(plx_conv_size s, const chunk *q, int o, int i, floa
     float *dU = plx_scratch(PLX_SCRATCH_WORKER, 36 * STRIDE);
     const int width = whole(s.I) - i < PANEL ? 16 : PANEL, rows = s.O - o < OUT ? s.O - o : OUT;
     for (size_t k = 0; k < 36; k++)
-        for (size_t r = 0; r < OUT; r += ROWS)
-            outer(width < PANEL, q->end - q->begin, Y + k * q->sy + r, X + k * q->sx,
-                  dU + k * STRIDE + r * PANEL);
+        outer(width, q->end - q->begin, Y + k * q->sy, X + k * q->sx, dU + k * STRIDE);
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < width; c += 16) {
             const float *from = dU + (size_t)(r * PANEL + c);
