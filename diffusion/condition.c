@@ -8,8 +8,8 @@
 /* Keeps the samples of rays whose composited opacity passes a trace; `from` and the result are packed alike. */
 static plx_rays drop_empty(plx_arena *arena, plx_rays from, const float *composite) {
     int *start = plx_arena_alloc(arena, sizeof(int) * ((size_t)from.R + 1));
-    float *t = plx_arena_alloc(arena, sizeof(float) * (size_t)from.start[from.R]);
-    float *length = plx_arena_alloc(arena, sizeof(float) * (size_t)from.start[from.R]);
+    float *t = plx_arena_alloc(arena, sizeof(float) * (size_t)from.S);
+    float *length = plx_arena_alloc(arena, sizeof(float) * (size_t)from.S);
     start[0] = 0;
     for (int r = 0; r < from.R; r++) {
         int n = composite[5 * (size_t)r + 3] > 0.004f ? from.start[r + 1] - from.start[r] : 0;
@@ -17,12 +17,12 @@ static plx_rays drop_empty(plx_arena *arena, plx_rays from, const float *composi
         memcpy(length + start[r], from.length + from.start[r], sizeof(float) * (size_t)n);
         start[r + 1] = start[r] + n;
     }
-    return (plx_rays){from.R, start, t, length};
+    return (plx_rays){from.R, start[from.R], start, t, length};
 }
 
 /* The same rays' values, without those that drop_empty dropped. */
 static const float *keep_values(plx_arena *arena, plx_rays kept, plx_rays from, const float *values) {
-    float *out = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)kept.start[kept.R]);
+    float *out = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)kept.S);
     for (int r = 0; r < from.R; r++)
         memcpy(out + 4 * (size_t)kept.start[r], values + 4 * (size_t)from.start[r],
                sizeof(float) * 4 * (size_t)(kept.start[r + 1] - kept.start[r]));

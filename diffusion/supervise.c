@@ -144,7 +144,7 @@ plx_geometry_loss plx_loss_geometry(plx_tape *tape, const plx_field_operands *fi
             start[r + 1] = at + FREE + SLAB;
         }
     }
-    plx_rays samples = {s->R, start, t, length};
+    plx_rays samples = {s->R, start[R], start, t, length};
     plx_points points = plx_points_along(arena, s->rays, samples, s->N, s->object_start, frames);
     plx_tensor *out = plx_first_hit(tape, plx_field_evaluate(tape, field, points), samples, slab, s->colour);
     const float *zero = plx_arena_zalloc(arena, sizeof(float) * R);

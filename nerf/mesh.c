@@ -32,7 +32,8 @@ static void evaluate(plx_field *field, int count, const float *points, float *va
             plx_frame_coordinates(&field->frame, points + 3 * (size_t)(first + i),
                                   coordinates + 5 * (size_t)i);
         const int start[2] = {0, part};
-        plx_tensor *out = plx_field_evaluate(field->tape, &field->operands, (plx_points){start, coordinates});
+        plx_tensor *out =
+            plx_field_evaluate(field->tape, &field->operands, (plx_points){part, start, coordinates});
         memcpy(values + 4 * (size_t)first, out->data, sizeof(float) * 4 * (size_t)part);
         plx_tape_reset(field->tape);
     }
@@ -56,7 +57,7 @@ static void probe_rays(plx_field *field, const plx_camera *camera, probe *out) {
     plx_rays samples =
         plx_sample_occupied(arena, rays, R, 2 * radius / THRESHOLD_SAMPLES, field->occupancy, radius, NULL);
     memset(out, 0, sizeof *out * (size_t)R);
-    if (samples.start[R]) {
+    if (samples.S) {
         plx_points points = plx_points_along(arena, rays, samples, 1, object_start, &field->frame);
         const float *values = plx_field_evaluate(field->tape, &field->operands, points)->data;
         for (int r = 0; r < R; r++) {

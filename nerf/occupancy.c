@@ -45,7 +45,8 @@ static void test_cells(plx_field *field, const int *cells, int count, unsigned c
                 ((float)index[k] + plx_rng_uniform(rng, number + (uint64_t)k)) * cell - field->frame.radius;
         plx_frame_coordinates(&field->frame, p, coordinates + 5 * (size_t)i);
     }
-    plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, (plx_points){start, coordinates});
+    plx_tensor *values =
+        plx_field_evaluate(field->tape, &field->operands, (plx_points){start[1], start, coordinates});
     for (int i = 0; i < count; i++) {
         float most = 0;
         for (int k = 0; k < POINTS; k++) most = fmaxf(most, values->data[4 * (size_t)(i * POINTS + k)]);
@@ -143,5 +144,5 @@ plx_rays plx_sample_occupied(plx_arena *arena, const plx_ray *rays, int R, float
             length[at++] = m.step;
         }
     }
-    return (plx_rays){R, start, t, length};
+    return (plx_rays){R, start[R], start, t, length};
 }

@@ -12,7 +12,7 @@ plx_ray plx_ray_through(const plx_camera *camera, float px, float py, float radi
 }
 
 static plx_rays allocate(plx_arena *arena, int R, int *start, int samples) {
-    return (plx_rays){R, start, plx_arena_alloc(arena, sizeof(float) * (size_t)samples),
+    return (plx_rays){R, samples, start, plx_arena_alloc(arena, sizeof(float) * (size_t)samples),
                       plx_arena_alloc(arena, sizeof(float) * (size_t)samples)};
 }
 
@@ -91,7 +91,7 @@ plx_rays plx_sample_importance(plx_arena *arena, const plx_ray *rays, plx_rays c
 plx_points plx_points_along(plx_arena *arena, const plx_ray *rays, plx_rays samples, int N,
                             const int *object_start, const plx_frame *frames) {
     int *start = plx_arena_alloc(arena, sizeof(int) * ((size_t)N + 1));
-    float *coordinates = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)samples.start[samples.R]);
+    float *coordinates = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)samples.S);
     for (int n = 0; n <= N; n++) start[n] = samples.start[object_start[n]];
     for (int n = 0; n < N; n++) {
 #pragma omp parallel for schedule(static)
@@ -102,5 +102,5 @@ plx_points plx_points_along(plx_arena *arena, const plx_ray *rays, plx_rays samp
                 plx_frame_coordinates(&frames[n], p, coordinates + 5 * (size_t)i);
             }
     }
-    return (plx_points){start, coordinates};
+    return (plx_points){start[N], start, coordinates};
 }

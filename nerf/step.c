@@ -37,7 +37,7 @@ static plx_rays draw_samples(plx_field *field, const plx_ray *rays, int R, const
         return plx_sample_occupied(arena, rays, R, 2 * radius / (float)options->coarse, field->occupancy,
                                    radius, &coarse_rng);
     plx_rays coarse = plx_sample_stratified(arena, rays, R, options->coarse, &coarse_rng);
-    if (!options->fine || !coarse.start[R]) return coarse;
+    if (!options->fine || !coarse.S) return coarse;
     plx_points points = plx_points_along(arena, rays, coarse, 1, (const int[]){0, R}, &field->frame);
     const float *values = plx_field_evaluate(field->tape, &field->operands, points)->data;
     return plx_sample_importance(arena, rays, coarse, values, options->fine, plx_rng_fork(rng, STREAM_FINE));
@@ -126,7 +126,7 @@ static sample_set new_set(plx_arena *arena, int R, int *start) {
                     .coordinates = plx_arena_alloc(arena, sizeof(float) * 5 * S),
                     .values = plx_arena_alloc(arena, sizeof(float) * 4 * S),
                     .start = start};
-    s.rays = (plx_rays){R, start, s.t, s.length};
+    s.rays = (plx_rays){R, start[R], start, s.t, s.length};
     return s;
 }
 
@@ -179,18 +179,19 @@ static double add_gradient(plx_field *field, const plx_ray *rays, plx_rays sampl
     plx_field_tensors p = value_pointers(&field->operands);
     plx_field_tensors dp = gradient_pointers(&field->operands, options->decoder_rate != 0);
     plx_points points = plx_points_along(arena, rays, samples, 1, (const int[]){0, R}, &field->frame);
-    float *values = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)samples.start[R]);
+    float *values = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)samples.S);
     kernels->field_fwd(field->size, &p, points, values);
 
     sample_set seen = seen_samples(arena, samples, points.coords, values);
     float *out = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)R);
     float *dout = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)R);
-    float *dvalues = plx_arena_zalloc(arena, sizeof(float) * 4 * (size_t)seen.start[R]);
+    float *dvalues = plx_arena_zalloc(arena, sizeof(float) * 4 * (size_t)seen.rays.S);
     kernels->composite_fwd(seen.rays, seen.values, out);
     double loss = loss_of(R, targets, options->opacity_weight, out, dout);
     kernels->composite_bwd(seen.rays, seen.values, out, dout, dvalues);
-    kernels->field_bwd(field->size, &p, (plx_points){(const int[]){0, seen.start[R]}, seen.coordinates},
-                       dvalues, &dp);
+    kernels->field_bwd(field->size, &p,
+                       (plx_points){seen.rays.S, (const int[]){0, seen.rays.S}, seen.coordinates}, dvalues,
+                       &dp);
     return loss;
 }
 
@@ -208,7 +209,7 @@ int plx_field_step(plx_field *field, int R, const plx_ray_target *targets, const
     const plx_ray *rays = rays_of(arena, R, targets, field->frame.radius);
     plx_rays samples = draw_samples(field, rays, R, options, rng);
     double value;
-    if (samples.start[R]) {
+    if (samples.S) {
         value = add_gradient(field, rays, samples, targets, options);
     } else {
         float *nothing = plx_arena_zalloc(arena, sizeof(float) * 5 * (size_t)R);

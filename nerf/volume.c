@@ -42,7 +42,7 @@ static plx_rays next_round(plx_arena *arena, const front *f, int *which, plx_ray
         memcpy(t + start[i], f->samples.t + from, sizeof(float) * count);
         memcpy(length + start[i], f->samples.length + from, sizeof(float) * count);
     }
-    return (plx_rays){alive, start, t, length};
+    return (plx_rays){alive, start[alive], start, t, length};
 }
 
 /* out (R,5) += what the round's samples send through the light that reaches them. */
@@ -102,7 +102,8 @@ static void find_normals(plx_field *field, const plx_ray *rays, int R, const flo
     }
     if (!hits) return;
     int start[2] = {0, 6 * hits};
-    plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, (plx_points){start, coordinates});
+    plx_tensor *values =
+        plx_field_evaluate(field->tape, &field->operands, (plx_points){6 * hits, start, coordinates});
     for (int h = 0; h < hits; h++) {
         const float *value = values->data + 24 * (size_t)h, *direction = rays[ray_of[h]].direction;
         double g[3], norm = 0, facing = 0;

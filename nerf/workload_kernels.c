@@ -281,7 +281,7 @@ static void field_points(work *w, int N, int points) {
         }
         memcpy(coords + 5 * m, (float[5]){p[0], p[1], p[0], p[1], p[2]}, 5 * sizeof(float));
     }
-    w->points = (plx_points){start, coords};
+    w->points = (plx_points){start[N], start, coords};
 }
 
 static void field_forward(work *w) {
@@ -315,7 +315,7 @@ static void ray_samples(work *w) {
         length[i] = 1 / (float)S;
         for (size_t c = 0; c < 4; c++) values[4 * i + c] = 0.1f + fabsf(values[4 * i + c]);
     }
-    w->rays = (plx_rays){R, start, t, length};
+    w->rays = (plx_rays){R, R * S, start, t, length};
 }
 static void rays_forward(work *w) {
     ray_samples(w);

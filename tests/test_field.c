@@ -87,7 +87,7 @@ static void check_plane(plx_field *field, int plane, int i, int j) {
         weights[m] = fmaxf(1 - away_row, 0) * fmaxf(1 - away_column, 0);
         seen += weights[m] > 0;
     }
-    plx_points points = {start, coordinates};
+    plx_points points = {POINTS, start, coordinates};
     memcpy(dark, plx_field_evaluate(field->tape, &field->operands, points)->data, sizeof dark);
     lit->data[(i * size[1] + j) * lit->shape[3] + 3] = 1;
     const float *light = plx_field_evaluate(field->tape, &field->operands, points)->data;
@@ -154,7 +154,7 @@ TEST(field, pixel_aligned_reads_the_images_rays) {
                 if (trial == 1 && of_z) w->data[o * I + i] = 0;
                 if (trial == 2 && i >= size.C && i < 3 * size.C) w->data[o * I + i] += 1;
             }
-        plx_points points = {(const int[]){0, 2}, coordinates};
+        plx_points points = {2, (const int[]){0, 2}, coordinates};
         plx_tensor *out = plx_field_evaluate(field->tape, &field->operands, points);
         memcpy(values[trial], out->data, sizeof values[trial]);
     }

@@ -89,7 +89,7 @@ static void check_field(const char *device, int guided) {
     static float coordinates[5 * POINTS];
     static const int start[3] = {0, 34, POINTS};
     for (int i = 0; i < 5 * POINTS; i++) coordinates[i] = 2.2f * plx_rng_uniform(rng, (uint64_t)i) - 1.1f;
-    field_case c = {.points = {start, coordinates}};
+    field_case c = {.points = {start[2], start, coordinates}};
     make_params(&c, s);
     plx_tape *tape = new_tape(device, true), *plain = new_tape(device, false);
     field_loss(tape, &c, true);
@@ -151,7 +151,7 @@ static void check_rays(const char *device, bool first_hit) {
         c.values[4 * i] = 0.3f + 4 * plx_rng_uniform(rng, 100 + (uint64_t)i); /* densities away from 0 */
         for (int k = 1; k < 4; k++) c.values[4 * i + k] = plx_rng_uniform(rng, (uint64_t)(200 + 4 * i + k));
     }
-    c.rays = (plx_rays){RAYS, ray_start, c.t, c.length};
+    c.rays = (plx_rays){RAYS, SAMPLES, ray_start, c.t, c.length};
     plx_tape *tape = new_tape(device, true), *plain = new_tape(device, false);
     rays_loss(tape, &c, true);
     float gradient[4 * SAMPLES];

@@ -57,7 +57,7 @@ TEST(kernels, field) {
         float *coords = array(5 * M, 1);
         /* Inside and outside [-1,1]. */
         for (size_t i = 0; i < 5 * M; i++) coords[i] *= 0.7f;
-        const plx_points points = {fields[c].start, coords};
+        const plx_points points = {(int)M, fields[c].start, coords};
         const plx_field_tensors p = make_tensors(s, 10, 0.3f);
         const float *dvalues = array(4 * M, 2);
         float *values[2];
@@ -97,8 +97,8 @@ TEST(kernels, field_has_the_same_bits_on_two_threads) {
         omp_set_num_threads(run + 1);
         values[run] = array(4 * M, 3);
         d[run] = make_tensors(c->size, 20, 1);
-        table("cpu")->field_fwd(c->size, &p, (plx_points){c->start, coords}, values[run]);
-        table("cpu")->field_bwd(c->size, &p, (plx_points){c->start, coords}, dvalues, &d[run]);
+        table("cpu")->field_fwd(c->size, &p, (plx_points){(int)M, c->start, coords}, values[run]);
+        table("cpu")->field_bwd(c->size, &p, (plx_points){(int)M, c->start, coords}, dvalues, &d[run]);
     }
     omp_set_num_threads(threads);
     EXPECT(memcmp(values[0], values[1], 4 * M * sizeof(float)) == 0, "the values differ");
@@ -130,7 +130,7 @@ TEST(kernels, rays) {
             values[4 * i + c] = c ? 0.5f + 0.1f * values[4 * i + c] : expf(2 * values[4 * i]);
     }
     const float *colour = array(3 * R, 4), *dout = array(5 * R, 5);
-    const plx_rays rays = {R, start, t, length};
+    const plx_rays rays = {R, (int)S, start, t, length};
     float *out[2], *dvalues[2], *hit[2], *dhit[2];
     for (int k = 0; k < 2; k++) {
         const plx_kernels *kernels = table(k ? "cpu" : "ref");
@@ -160,7 +160,7 @@ TEST(kernels, compositing_makes_no_light) {
         for (int c = 1; c < 4; c++) values[4 * i + c] = 1;
     }
     values[4 * (S + 3)] = NAN;
-    table("cpu")->composite_fwd((plx_rays){2, start, t, length}, values, out);
+    table("cpu")->composite_fwd((plx_rays){2, 2 * S, start, t, length}, values, out);
     for (int c = 0; c < 5; c++) {
         /* 1 - exp(-1.6e-5), in steps of the exponential's rounding, 1.2e-7 */
         EXPECT(out[c] >= 0 && fabsf(out[c] - 1.64e-5f) < 5e-7f, "channel %d of thin mist: %g", c,

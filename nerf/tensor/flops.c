@@ -66,13 +66,13 @@ static void attention_bwd(plx_attention_size s, const float *q, const float *k, 
 }
 
 static void field_fwd(plx_field_size s, const plx_field_tensors *p, plx_points points, float *values) {
-    counted += plx_flops_field(s) * points.start[s.N];
+    counted += plx_flops_field(s) * points.M;
     cpu->field_fwd(s, p, points, values);
 }
 
 static void field_bwd(plx_field_size s, const plx_field_tensors *p, plx_points points, const float *dvalues,
                       const plx_field_tensors *dp) {
-    counted += (2 + (dp->w1 != NULL)) * plx_flops_field(s) * points.start[s.N];
+    counted += (2 + (dp->w1 != NULL)) * plx_flops_field(s) * points.M;
     cpu->field_bwd(s, p, points, dvalues, dp);
 }
 

@@ -11,6 +11,7 @@ static plx_kernels ref;
 static plx_rays run_of(plx_rays rays, int first) {
     rays.R = rays.R - first < RAYS ? rays.R - first : RAYS;
     rays.start += first;
+    rays.S = rays.start[rays.R] - rays.start[0];
     return rays;
 }
 
@@ -18,7 +19,7 @@ static plx_rays run_of(plx_rays rays, int first) {
 
 /* T_{i+1} of every sample of a run, numbered from its first. Until the next call in this thread. */
 static const float *light_behind(plx_rays run, const float *values) {
-    const int begin = run.start[0], samples = run.start[run.R] - begin;
+    const int begin = run.start[0], samples = run.S;
     float *behind = plx_scratch(PLX_SCRATCH_WORKER, (size_t)samples + LANES);
     for (int r = 0; r < run.R; r++) {
         double tau = 0;

@@ -50,7 +50,7 @@ static void field_backward(plx_tape *t, const plx_op *op) {
 
 plx_tensor *plx_field_evaluate(plx_tape *t, const plx_field_operands *p, plx_points points) {
     field_saved saved = {plx_field_operands_size(p), points};
-    plx_tensor *values = plx_tape_tensor(t, "field", PLX_SHAPE(points.start[saved.size.N], 4));
+    plx_tensor *values = plx_tape_tensor(t, "field", PLX_SHAPE(points.M, 4));
     return plx_tape_apply(t,
                           (plx_op){.forward = field_forward,
                                    .backward = field_backward,
@@ -78,8 +78,8 @@ static void composite_backward(plx_tape *t, const plx_op *op) {
 }
 
 plx_tensor *plx_composite(plx_tape *t, plx_tensor *values, plx_rays rays) {
-    PLX_CHECK(values->ndim == 2 && values->shape[0] == rays.start[rays.R] && values->shape[1] == 4,
-              "composite: values %s for %d samples", plx_shape(values).text, rays.start[rays.R]);
+    PLX_CHECK(values->ndim == 2 && values->shape[0] == rays.S && values->shape[1] == 4,
+              "composite: values %s for %d samples", plx_shape(values).text, rays.S);
     rays_saved saved = {.rays = rays};
     return plx_tape_apply(t, (plx_op){.forward = composite_forward,
                                       .backward = composite_backward,
@@ -103,8 +103,8 @@ static void first_hit_backward(plx_tape *t, const plx_op *op) {
 
 plx_tensor *plx_first_hit(plx_tape *t, plx_tensor *values, plx_rays rays, const int *slab,
                           const float *colour) {
-    PLX_CHECK(values->ndim == 2 && values->shape[0] == rays.start[rays.R] && values->shape[1] == 4,
-              "first_hit: values %s for %d samples", plx_shape(values).text, rays.start[rays.R]);
+    PLX_CHECK(values->ndim == 2 && values->shape[0] == rays.S && values->shape[1] == 4,
+              "first_hit: values %s for %d samples", plx_shape(values).text, rays.S);
     rays_saved saved = {rays, slab, colour};
     return plx_tape_apply(t, (plx_op){.forward = first_hit_forward,
                                       .backward = first_hit_backward,

@@ -129,7 +129,8 @@ int peer_field(peer *p, peer_field_arguments *a) {
     plx_field_size size = plx_field_operands_size(&o);
     plx_field_tensors values = {o.xy->data, o.xz->data, o.yz->data, o.w1->data, o.b1->data,
                                 o.w2->data, o.b2->data, o.w3->data, o.b3->data};
-    plx_tape_kernels(p->tape)->field_fwd(size, &values, (plx_points){a->start, a->coords}, a->values);
+    plx_tape_kernels(p->tape)->field_fwd(size, &values, (plx_points){a->start[a->N], a->start, a->coords},
+                                         a->values);
     return PLX_OK;
 }
 
@@ -147,9 +148,9 @@ int peer_field_train(peer *p, peer_field_arguments *a) {
                    (size_t)a->channels[i]);
     int *start = plx_arena_alloc(plx_tape_arena(p->tape), sizeof(int) * ((size_t)a->R + 1));
     for (int r = 0; r <= a->R; r++) start[r] = r * a->samples;
-    plx_rays rays = {a->R, start, a->t, a->length};
+    plx_rays rays = {a->R, start[a->R], start, a->t, a->length};
     plx_field_operands o = operands_of(p, a, planes, true);
-    plx_tensor *values = plx_field_evaluate(p->tape, &o, (plx_points){a->start, a->coords});
+    plx_tensor *values = plx_field_evaluate(p->tape, &o, (plx_points){a->start[a->N], a->start, a->coords});
     plx_tensor *out = plx_linear(p->tape, plx_composite(p->tape, values, rays),
                                  plx_tape_input(p->tape, PLX_SHAPE(4, 5), w, false),
                                  plx_tape_input(p->tape, PLX_SHAPE(4), b, false));
