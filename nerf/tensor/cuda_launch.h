@@ -1,0 +1,59 @@
+/* How the .cu files launch kernels: on the one stream, each launch checked under its kernel's name. nvcc includes
+ * cuda_runtime.h by itself; tests/cuda/emulation.h, included before all by g++, takes its place and defines PLX_CUDA_EMULATION.
+ * Determinism: no float atomics, reductions in a fixed order. */
+#ifndef PLX_CUDA_LAUNCH_H
+#define PLX_CUDA_LAUNCH_H
+
+#include <stddef.h>
+
+extern "C" {
+cudaStream_t plx_cuda_stream(void);
+void plx_cuda_launched(const char *kernel); /* keeps the first error for the next synchronisation */
+float *
+plx_cuda_scratch(int slot,
+                 size_t floats); /* device workspace that only grows; uninitialised, aligned to 256 bytes */
+}
+
+/* Slots of plx_cuda_scratch: those whose contents are needed at the same time differ. */
+enum plx_cuda_slot {
+    PLX_CUDA_NORM,
+    PLX_CUDA_ATTENTION,
+    PLX_CUDA_FIELD,
+    PLX_CUDA_REDUCTION,
+    PLX_CUDA_LIBRARY,
+    PLX_CUDA_SLOTS
+};
+
+/* PLX_LAUNCH(kernel, grid, block, bytes of dynamic shared memory, arguments...); a template's name with a comma stands in ().
+ * PLX_SHARED(float, tile, [32][33]); a block's array, whose contents are not defined at first; PLX_SHARED_DYNAMIC(float, tile);
+ * the launch's bytes, aligned to 16. */
+#ifdef PLX_CUDA_EMULATION
+#define PLX_LAUNCH(kernel, grid, block, shared_bytes, ...)                                  \
+    do {                                                                                    \
+        emulation_launch(#kernel, grid, block, shared_bytes, [=] { kernel(__VA_ARGS__); }); \
+        plx_cuda_launched(#kernel);                                                         \
+    } while (0)
+#else
+#define PLX_LAUNCH(kernel, grid, block, shared_bytes, ...)                     \
+    do {                                                                       \
+        kernel<<<grid, block, shared_bytes, plx_cuda_stream()>>>(__VA_ARGS__); \
+        plx_cuda_launched(#kernel);                                            \
+    } while (0)
+#define PLX_SHARED(type, name, dimensions) __shared__ type name dimensions
+#define PLX_SHARED_DYNAMIC(type, name)                                \
+    extern __shared__ __align__(16) unsigned char plx_shared_bytes[]; \
+    type *const name = (type *)plx_shared_bytes
+#endif
+
+/* Blocks of `per` that hold n. */
+static inline unsigned plx_cuda_blocks(size_t n, size_t per) {
+    return (unsigned)((n + per - 1) / per);
+}
+
+/* Whether rows of `count` floats can be read four at a time. */
+static inline bool plx_cuda_fours(size_t count, const void *a, const void *b = nullptr,
+                                  const void *c = nullptr) {
+    return count % 4 == 0 && (((size_t)a | (size_t)b | (size_t)c) & 15) == 0;
+}
+
+#endif
