@@ -33,11 +33,24 @@ enum plx_cuda_slot {
         emulation_launch(#kernel, grid, block, shared_bytes, [=] { kernel(__VA_ARGS__); }); \
         plx_cuda_launched(#kernel);                                                         \
     } while (0)
+static inline size_t plx_cuda_shared_limit(void) {
+    return emulation_shared_limit;
+}
 #else
-#define PLX_LAUNCH(kernel, grid, block, shared_bytes, ...)                     \
-    do {                                                                       \
-        kernel<<<grid, block, shared_bytes, plx_cuda_stream()>>>(__VA_ARGS__); \
-        plx_cuda_launched(#kernel);                                            \
+/* Bytes of shared memory that a block may have on this card. */
+static inline size_t plx_cuda_shared_limit(void) {
+    int device = 0, bytes = 0;
+    cudaGetDevice(&device);
+    cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    return (size_t)bytes;
+}
+/* More than 48 KiB must be asked for. */
+#define PLX_LAUNCH(kernel, grid, block, shared_bytes, ...)                                                  \
+    do {                                                                                                    \
+        if ((size_t)(shared_bytes) > 48 << 10)                                                              \
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(shared_bytes)); \
+        kernel<<<grid, block, shared_bytes, plx_cuda_stream()>>>(__VA_ARGS__);                              \
+        plx_cuda_launched(#kernel);                                                                         \
     } while (0)
 #define PLX_SHARED(type, name, dimensions) __shared__ type name dimensions
 #define PLX_SHARED_DYNAMIC(type, name)                                \

@@ -13,8 +13,10 @@ dim3 threadIdx, blockIdx, blockDim, gridDim;
 int emulation_order;
 void (*emulation_launched)(const char *kernel);
 
+size_t emulation_shared_limit = 64 << 10;
+
 /* What every card from sm_75 on has. */
-enum { MAX_THREADS = 1024, MAX_SHARED = 64 << 10, STACK = 128 << 10, PAGE = 4096 };
+enum { MAX_THREADS = 1024, STACK = 128 << 10, PAGE = 4096 };
 
 /* ---- fibers: x86-64's System V registers that a call keeps ------------------------------------------------------- */
 
@@ -221,7 +223,7 @@ void *emulation_shared(const void *key, size_t bytes) {
     for (int k = 0; k < shared_count; k++)
         if (shared[k].key == key) return shared[k].memory;
     shared_bytes += bytes;
-    if (shared_bytes > MAX_SHARED || shared_count == 64) fail("%zu bytes of shared memory", shared_bytes);
+    if (shared_bytes > emulation_shared_limit || shared_count == 64) fail("%zu bytes of shared memory", shared_bytes);
     shared[shared_count].key = key;
     void *memory = aligned_alloc(16, (bytes + 15) / 16 * 16);
     memset(memory, 0xff, bytes); /* NaN */
