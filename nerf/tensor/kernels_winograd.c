@@ -14,17 +14,11 @@
 #include "nerf/tensor/scratch.h"
 #include "nerf/tensor/winograd_transforms.h"
 
-typedef plx_f16 v16;
+typedef plx_lanes lanes;
+typedef lanes lanes_unaligned __attribute__((aligned(4), may_alias));
 
 /* A product's inner block has ROWS rows of PANEL outputs (a last panel may have 16), in 16 registers or in 12. */
-#ifdef __AVX512F__
-typedef v16 lanes;
-enum { LANES = 16, PANEL = 32, ROWS = 8 };
-#else
-typedef float lanes __attribute__((vector_size(32)));
-enum { LANES = 8, PANEL = 16, ROWS = 6 };
-#endif
-typedef lanes lanes_unaligned __attribute__((aligned(4), may_alias));
+enum { LANES = PLX_LANES, PANEL = 2 * LANES, ROWS = LANES == 16 ? 8 : 6 };
 
 enum {
     TILES = ROWS == 8 ? 16 : 24, /* of a thread's block, at most: 2 ROWS times a number */
@@ -33,7 +27,15 @@ enum {
     CHUNK_BYTES = 8 << 20        /* of transformed tiles, in weight gradients */
 };
 
-static inline void stream(float *p, v16 v, bool past_cache) {
+static inline lanes load(const float *p) {
+    return *(const lanes_unaligned *)p;
+}
+
+static inline void store(float *p, lanes v) {
+    *(lanes_unaligned *)p = v;
+}
+
+static inline void stream(float *p, lanes v, bool past_cache) {
 #ifdef __AVX512F__
     if (past_cache) {
         _mm512_stream_ps(p, (__m512)v);
@@ -41,7 +43,7 @@ static inline void stream(float *p, v16 v, bool past_cache) {
     }
 #endif
     (void)past_cache;
-    plx_store(p, v);
+    store(p, v);
 }
 
 static inline void stream_end(void) {
@@ -56,17 +58,17 @@ static inline int whole(int channels) {
     return (channels + 15) / 16 * 16;
 }
 
-/* The first `count` (16 at most) of 16 channels, and zeros. */
-static inline v16 load_part(const float *p, int count) {
-    if (count >= 16) return plx_load(p);
-    float all[16] = {0};
+/* The first `count` of LANES channels, and zeros. */
+static inline lanes load_part(const float *p, int count) {
+    if (count >= LANES) return load(p);
+    float all[LANES] = {0};
     for (int c = 0; c < count; c++) all[c] = p[c];
-    return plx_load(all);
+    return load(all);
 }
 
-static inline void store_part(float *p, v16 v, int count) {
-    if (count >= 16) {
-        plx_store(p, v);
+static inline void store_part(float *p, lanes v, int count) {
+    if (count >= LANES) {
+        store(p, v);
         return;
     }
     for (int c = 0; c < count; c++) p[c] = v[c];
@@ -82,7 +84,7 @@ static inline __attribute__((always_inline)) void block(int rows, int vectors, s
     for (size_t k = 0; k < K; k++) {
         lanes b[PANEL / LANES];
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) b[v] = *(const lanes_unaligned *)(B + k * ldb + v * LANES);
+        for (int v = 0; v < vectors; v++) b[v] = load(B + k * ldb + (size_t)(v * LANES));
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             const lanes a = A[(size_t)r * row + k * step] - (lanes){0};
@@ -93,7 +95,7 @@ static inline __attribute__((always_inline)) void block(int rows, int vectors, s
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) *(lanes_unaligned *)(C + (size_t)r * ldc + v * LANES) = c[r][v];
+        for (int v = 0; v < vectors; v++) store(C + (size_t)r * ldc + v * LANES, c[r][v]);
 }
 
 /* C (ROWS,width) = A (ROWS,K) B (K,width); width: PANEL or 16 */
@@ -157,7 +159,7 @@ static void place_window(window *p, image m, tile t, int from, int size, const f
         }
 }
 
-static inline v16 window_load(const window *p, int k, int channel, int count) {
+static inline lanes window_load(const window *p, int k, int channel, int count) {
     return load_part(p->pixel[k] + ((size_t)channel & p->mask[k]), count);
 }
 
@@ -165,9 +167,9 @@ static inline v16 window_load(const window *p, int k, int channel, int count) {
 static void transform_input(image m, size_t t, const float *x, int C, float *to, size_t stride) {
     window p;
     place_window(&p, m, tile_at(m, t), -1, 6, x, C);
-    for (int c = 0; c < C; c += 16) {
+    for (int c = 0; c < whole(C); c += LANES) {
 #define LOAD(k) window_load(&p, k, c, C - c)
-#define STORE(k, v) plx_store(to + (size_t)(k)*stride + c, v)
+#define STORE(k, v) store(to + (size_t)(k)*stride + c, v)
         PLX_WINO_2D(plx_wino_input, 6, 6, LOAD, STORE);
 #undef LOAD
 #undef STORE
@@ -180,14 +182,14 @@ static void transform_output(image m, size_t t, const float *Y, size_t stride, i
     const tile p = tile_at(m, t);
     const int rows = m.H - p.y < 4 ? m.H - p.y : 4, columns = m.W - p.x < 4 ? m.W - p.x : 4;
     float *corner = y + (((size_t)p.n * m.H + p.y) * m.W + p.x) * (size_t)C;
-    for (int o = begin; o < end; o += 16) {
-        v16 out[16];
-#define LOAD(k) plx_load(Y + (size_t)(k)*stride + (o - begin))
+    for (int o = begin; o < end; o += LANES) {
+        lanes out[16];
+#define LOAD(k) load(Y + (size_t)(k)*stride + (o - begin))
 #define STORE(k, v) out[k] = v
         PLX_WINO_2D(plx_wino_output, 6, 4, LOAD, STORE);
 #undef LOAD
 #undef STORE
-        const v16 bias = b ? load_part(b + o, C - o) : (v16){0};
+        const lanes bias = b ? load_part(b + o, C - o) : (lanes){0};
         for (int r = 0; r < rows; r++)
             for (int c = 0; c < columns; c++) {
                 float *at = corner + ((size_t)r * m.W + c) * (size_t)C + o;
@@ -215,12 +217,13 @@ static inline float *panel_at(float *U, int I, int O, int o, int i) {
 
 /* Rows i and i + step exchange their blocks of `step` lanes off the diagonal. */
 #define EXCHANGE(v, step, low, high)                              \
-    for (int i_ = 0; i_ < 16; i_++) {                             \
+    for (int i_ = 0; i_ < LANES; i_++) {                          \
         if (i_ & (step)) continue;                                \
-        const v16 a_ = (v)[i_], b_ = (v)[i_ + (step)];            \
+        const lanes a_ = (v)[i_], b_ = (v)[i_ + (step)];          \
         (v)[i_] = __builtin_shufflevector(a_, b_, low);           \
         (v)[i_ + (step)] = __builtin_shufflevector(a_, b_, high); \
     }
+#ifdef __AVX512F__
 #define LOW1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
 #define HIGH1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
 #define LOW2 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
@@ -229,25 +232,35 @@ static inline float *panel_at(float *U, int I, int O, int o, int i) {
 #define HIGH4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
 #define LOW8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
 #define HIGH8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#else
+#define LOW1 0, 8, 2, 10, 4, 12, 6, 14
+#define HIGH1 1, 9, 3, 11, 5, 13, 7, 15
+#define LOW2 0, 1, 8, 9, 4, 5, 12, 13
+#define HIGH2 2, 3, 10, 11, 6, 7, 14, 15
+#define LOW4 0, 1, 2, 3, 8, 9, 10, 11
+#define HIGH4 4, 5, 6, 7, 12, 13, 14, 15
+#endif
 
-/* v (16,16) transposed */
-static inline void transpose16(v16 *v) {
+/* v (LANES,LANES) transposed */
+static inline void transpose(lanes *v) {
     EXCHANGE(v, 1, LOW1, HIGH1)
     EXCHANGE(v, 2, LOW2, HIGH2)
     EXCHANGE(v, 4, LOW4, HIGH4)
+#ifdef __AVX512F__
     EXCHANGE(v, 8, LOW8, HIGH8)
+#endif
 }
 
-/* U of outputs o .. o+15 and inputs i .. i+15, from w (O,3,3,I): input i + r at to[r width], parts `step` apart. */
+/* U of LANES outputs from o and inputs from i, from w (O,3,3,I): input i + r at to[r width], parts `step` apart. */
 static void transform_weights(plx_conv_size s, const float *w, int o, int i, float *to, int width,
                               size_t step, bool past_cache) {
-    v16 taps[9][16] = {0}; /* [tap][i] over 16 o */
+    lanes taps[9][LANES] = {0}; /* [tap][i] over outputs */
     for (int k = 0; k < 9; k++) {
-        for (int r = 0; r < 16 && o + r < s.O; r++)
+        for (int r = 0; r < LANES && o + r < s.O; r++)
             taps[k][r] = load_part(w + ((size_t)(o + r) * 9 + (size_t)k) * (size_t)s.I + i, s.I - i);
-        transpose16(taps[k]);
+        transpose(taps[k]);
     }
-    for (int r = 0; r < 16; r++) {
+    for (int r = 0; r < LANES; r++) {
         float *at = to + r * width;
 #define LOAD(k) taps[k][r]
 #define STORE(k, v) stream(at + (size_t)(k)*step, v, past_cache)
@@ -260,7 +273,7 @@ static void transform_weights(plx_conv_size s, const float *w, int o, int i, flo
 /* The same for the input gradients' convolution: s.I output gradients (w's O) to s.O inputs (w's I), taps turned. */
 static void transform_turned_weights(plx_conv_size s, const float *w, int o, int i, float *to, int width,
                                      size_t step, bool past_cache) {
-    for (int r = 0; r < 16; r++) {
+    for (int r = 0; r < LANES; r++) {
         const float *from = w + (size_t)(i + r) * 9 * (size_t)s.O + o;
         const int count = i + r < s.I ? s.O - o : 0;
         float *at = to + r * width;
@@ -312,8 +325,8 @@ static void convolve_many(plx_conv_size s, image m, const operands *p) {
     {
         plx_flush_denormals();
 #pragma omp for collapse(2) schedule(static) nowait
-        for (int o = 0; o < O; o += 16)
-            for (int i = 0; i < I; i += 16)
+        for (int o = 0; o < O; o += LANES)
+            for (int i = 0; i < I; i += LANES)
                 transform_weights_of(p, s, o, i, panel_at(U, I, O, o, i), panel_width(O, o), step,
                                      past_cache);
         stream_end();
@@ -329,7 +342,9 @@ static void convolve_outputs(plx_conv_size s, image m, int o, const operands *p,
     const int width = whole(s.I);
     const size_t I = (size_t)width, step = part_step(width, 16), sy = (m.tiles + ROWS) * 16;
     float *U = plx_scratch(PLX_SCRATCH_WORKER, 36 * (step + sy)), *Y = U + 36 * step;
-    for (int i = 0; i < width; i += 16) transform_weights_of(p, s, o, i, U + i * 16, 16, step, false);
+    for (int c = 0; c < 16; c += LANES)
+        for (int i = 0; i < width; i += LANES)
+            transform_weights_of(p, s, o + c, i, U + i * 16 + c, 16, step, false);
     for (size_t k = 0; k < 36; k++)
         for (size_t row = 0; row < m.tiles; row += ROWS)
             product(16, I, X + k * sx + row * I, I, U + k * step, Y + k * sy + row * 16, 16);
@@ -388,7 +403,7 @@ static void transform_chunk(plx_conv_size s, image m, const chunk *q, const floa
     for (size_t t = q->begin; t < q->end; t++) {
         window p;
         place_window(&p, m, tile_at(m, t), -1, 6, x, s.I);
-        for (int i = 0; i < s.I; i += 16) {
+        for (int i = 0; i < whole(s.I); i += LANES) {
             float *to =
                 q->X + (size_t)(i / PANEL) * 36 * q->sx + (t - q->begin) * PANEL + (size_t)(i % PANEL);
 #define LOAD(k) window_load(&p, k, i, s.I - i)
@@ -402,8 +417,8 @@ static void transform_chunk(plx_conv_size s, image m, const chunk *q, const floa
     for (size_t t = q->begin; t < q->end; t++) {
         window p;
         place_window(&p, m, tile_at(m, t), 0, 4, dy, s.O);
-        for (int o = 0; o < s.O; o += OUT) {
-            float *to = q->Y + (size_t)(o / OUT) * 36 * q->sy + (t - q->begin) * OUT;
+        for (int o = 0; o < whole(s.O); o += LANES) {
+            float *to = q->Y + (size_t)(o / OUT) * 36 * q->sy + (t - q->begin) * OUT + (size_t)(o % OUT);
 #define LOAD(k) window_load(&p, k, o, s.O - o)
 #define STORE(k, v) stream(to + (size_t)(k)*q->sy, v, q->past_cache)
             PLX_WINO_2D(plx_wino_output_gradient, 4, 6, LOAD, STORE);
@@ -424,11 +439,11 @@ static void add_weight_block(plx_conv_size s, const chunk *q, int o, int i, floa
     for (size_t k = 0; k < 36; k++)
         outer(width, q->end - q->begin, Y + k * q->sy, X + k * q->sx, dU + k * STRIDE);
     for (int r = 0; r < rows; r++)
-        for (int c = 0; c < width; c += 16) {
+        for (int c = 0; c < width; c += LANES) {
             const float *from = dU + (size_t)(r * PANEL + c);
             float *to = dw + (size_t)(o + r) * 9 * (size_t)s.I + i + c;
             const int count = s.I - i - c;
-#define LOAD(k) plx_load(from + (size_t)(k)*STRIDE)
+#define LOAD(k) load(from + (size_t)(k)*STRIDE)
 #define STORE(k, v)                             \
     float *at = to + (size_t)(k) * (size_t)s.I; \
     store_part(at, load_part(at, count) + v, count)
