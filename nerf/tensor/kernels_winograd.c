@@ -21,10 +21,11 @@ typedef lanes lanes_unaligned __attribute__((aligned(4), may_alias));
 enum { LANES = PLX_LANES, PANEL = 2 * LANES, ROWS = LANES == 16 ? 8 : 6 };
 
 enum {
-    TILES = ROWS == 8 ? 16 : 24, /* of a thread's block, at most: 2 ROWS times a number */
-    OUT = 16,                    /* output channels of a block of weight gradients */
-    CACHED = 4 << 20,            /* bytes; larger arrays are written past the cache */
-    CHUNK_BYTES = 8 << 20        /* of transformed tiles, in weight gradients */
+    TILES = LANES == 16 ? 16 : 24,            /* of a thread's block, at most: 2 ROWS times a number */
+    FEW = 64,                                 /* tiles: below, threads share output channels, not tiles */
+    OUT = 16,                                 /* output channels of a block of weight gradients */
+    CACHED = 4 << 20,                         /* bytes; larger arrays are written past the cache */
+    CHUNK_BYTES = (LANES == 16 ? 8 : 2) << 20 /* of transformed tiles, in weight gradients */
 };
 
 static inline lanes load(const float *p) {
@@ -318,7 +319,7 @@ static void convolve_tiles(plx_conv_size s, image m, size_t begin, size_t end, c
 /* Many tiles: the weights are transformed first, then a thread takes a block of tiles. */
 static void convolve_many(plx_conv_size s, image m, const operands *p) {
     const int I = whole(s.I), O = whole(s.O);
-    const size_t step = part_step(I, O), block = m.tiles >= 2 * TILES ? TILES : TILES / 2;
+    const size_t step = part_step(I, O), block = m.tiles >= 4 * TILES ? TILES : TILES / 2;
     const bool past_cache = 36 * step * sizeof(float) > CACHED;
     float *U = plx_scratch(PLX_SCRATCH_CALL, 36 * step);
 #pragma omp parallel
@@ -369,7 +370,7 @@ static void convolve_few(plx_conv_size s, image m, const operands *p) {
 
 static void convolve(plx_conv_size s, const operands *p) {
     const image m = image_of(s);
-    (m.tiles < 4 * TILES ? convolve_few : convolve_many)(s, m, p);
+    (m.tiles < FEW ? convolve_few : convolve_many)(s, m, p);
 }
 
 bool plx_winograd_fits(plx_conv_size s) {
