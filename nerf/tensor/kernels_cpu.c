@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-typedef plx_f16 v16;
+typedef plx_vector vector;
 
 enum { SPAN = 4096, ALONE = 32768 }; /* elements of a part; up to which no threads are woken */
 
@@ -13,16 +13,16 @@ static inline size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-static inline v16 load_some(const float *p, size_t count) {
-    if (count >= 16) return plx_load(p);
-    v16 v = {0};
+static inline vector load_some(const float *p, size_t count) {
+    if (count >= PLX_LANES) return plx_vload(p);
+    vector v = {0};
     memcpy(&v, p, count * sizeof(float));
     return v;
 }
 
-static inline void store_some(float *p, v16 v, size_t count) {
-    if (count >= 16)
-        plx_store(p, v);
+static inline void store_some(float *p, vector v, size_t count) {
+    if (count >= PLX_LANES)
+        plx_vstore(p, v);
     else
         memcpy(p, &v, count * sizeof(float));
 }
@@ -31,10 +31,10 @@ static void silu_fwd(size_t n, const float *x, float *y) {
 #pragma omp parallel for schedule(static) if (n > ALONE)
     for (size_t span = 0; span < n; span += SPAN) {
         plx_flush_denormals();
-        for (size_t i = span; i < least(span + SPAN, n); i += 16) {
+        for (size_t i = span; i < least(span + SPAN, n); i += PLX_LANES) {
             const size_t left = n - i;
-            const v16 in = load_some(x + i, left);
-            store_some(y + i, in * plx_sigmoid16(in), left);
+            const vector in = load_some(x + i, left);
+            store_some(y + i, in * plx_sigmoid(in), left);
         }
     }
 }
@@ -43,10 +43,10 @@ static void silu_bwd(size_t n, const float *x, const float *dy, float *dx) {
 #pragma omp parallel for schedule(static) if (n > ALONE)
     for (size_t span = 0; span < n; span += SPAN) {
         plx_flush_denormals();
-        for (size_t i = span; i < least(span + SPAN, n); i += 16) {
+        for (size_t i = span; i < least(span + SPAN, n); i += PLX_LANES) {
             const size_t left = n - i;
-            const v16 in = load_some(x + i, left);
-            const v16 s = plx_sigmoid16(in);
+            const vector in = load_some(x + i, left);
+            const vector s = plx_sigmoid(in);
             store_some(dx + i, load_some(dx + i, left) + load_some(dy + i, left) * s * (1 + in * (1 - s)),
                        left);
         }
@@ -57,9 +57,9 @@ static void sigmoid_fwd(size_t n, const float *x, float *y) {
 #pragma omp parallel for schedule(static) if (n > ALONE)
     for (size_t span = 0; span < n; span += SPAN) {
         plx_flush_denormals();
-        for (size_t i = span; i < least(span + SPAN, n); i += 16) {
+        for (size_t i = span; i < least(span + SPAN, n); i += PLX_LANES) {
             const size_t left = n - i;
-            store_some(y + i, plx_sigmoid16(load_some(x + i, left)), left);
+            store_some(y + i, plx_sigmoid(load_some(x + i, left)), left);
         }
     }
 }
@@ -68,9 +68,9 @@ static void sigmoid_bwd(size_t n, const float *y, const float *dy, float *dx) {
 #pragma omp parallel for schedule(static) if (n > ALONE)
     for (size_t span = 0; span < n; span += SPAN) {
         plx_flush_denormals();
-        for (size_t i = span; i < least(span + SPAN, n); i += 16) {
+        for (size_t i = span; i < least(span + SPAN, n); i += PLX_LANES) {
             const size_t left = n - i;
-            const v16 out = load_some(y + i, left);
+            const vector out = load_some(y + i, left);
             store_some(dx + i, load_some(dx + i, left) + load_some(dy + i, left) * out * (1 - out), left);
         }
     }
@@ -80,7 +80,7 @@ static void axpy(size_t n, float a, const float *x, float *y) {
 #pragma omp parallel for schedule(static) if (n > ALONE)
     for (size_t span = 0; span < n; span += SPAN) {
         plx_flush_denormals();
-        for (size_t i = span; i < least(span + SPAN, n); i += 16) {
+        for (size_t i = span; i < least(span + SPAN, n); i += PLX_LANES) {
             const size_t left = n - i;
             store_some(y + i, load_some(y + i, left) + a * load_some(x + i, left), left);
         }

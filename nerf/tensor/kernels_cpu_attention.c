@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-typedef plx_f16 v16;
+typedef plx_vector vector;
 
 enum { QUERIES = 64, KEYS = 128 }; /* of a block */
 
@@ -38,25 +38,25 @@ static int least(int a, int b) {
     return a < b ? a : b;
 }
 
-static float sum_of(v16 v) {
+static float sum_of(vector v) {
     float sum = 0;
-    for (int i = 0; i < 16; i++) sum += v[i];
+    for (int i = 0; i < PLX_LANES; i++) sum += v[i];
     return sum;
 }
 
-static float most_of(v16 v) {
+static float most_of(vector v) {
     float most = v[0];
-    for (int i = 1; i < 16; i++) most = v[i] > most ? v[i] : most;
+    for (int i = 1; i < PLX_LANES; i++) most = v[i] > most ? v[i] : most;
     return most;
 }
 
 /* row[0..count) = e^(scale row - top); its sum. The row has room for whole vectors; what is behind becomes 0. */
 static float exponentials(float *row, int count, float scale, float top) {
-    v16 sum = {0};
-    for (int j = 0; j < count; j += 16) {
-        v16 e = plx_exp(scale * plx_load(row + j) - top);
-        for (int i = count - j; i < 16; i++) e[i] = 0;
-        plx_store(row + j, e);
+    vector sum = {0};
+    for (int j = 0; j < count; j += PLX_LANES) {
+        vector e = plx_exp(scale * plx_vload(row + j) - top);
+        for (int i = count - j; i < PLX_LANES; i++) e[i] = 0;
+        plx_vstore(row + j, e);
         sum += e;
     }
     return sum_of(sum);
@@ -64,9 +64,9 @@ static float exponentials(float *row, int count, float scale, float top) {
 
 /* The largest of scale row. */
 static float largest(float *row, int count, float scale) {
-    for (int j = count; j % 16 != 0; j++) row[j] = row[0];
-    v16 most = plx_load(row);
-    for (int j = 16; j < count; j += 16) most = plx_max(most, plx_load(row + j));
+    for (int j = count; j % PLX_LANES != 0; j++) row[j] = row[0];
+    vector most = plx_vload(row);
+    for (int j = PLX_LANES; j < count; j += PLX_LANES) most = plx_max(most, plx_vload(row + j));
     return scale * most_of(most);
 }
 

@@ -13,7 +13,7 @@
 
 #include <math.h>
 
-typedef plx_f16 v16;
+typedef plx_vector vector;
 
 enum { PIXELS = 64 }; /* of a block */
 
@@ -26,7 +26,8 @@ typedef struct norm_work {
 } norm_work;
 
 static norm_work begin_work(plx_norm_size s) {
-    norm_work k = {.blocks = (s.P + PIXELS - 1) / PIXELS, .stride = ((size_t)s.C + 15) / 16 * 16};
+    norm_work k = {.blocks = (s.P + PIXELS - 1) / PIXELS,
+                   .stride = ((size_t)s.C + (PLX_LANES - 1)) / PLX_LANES * PLX_LANES};
     const size_t sums = (size_t)s.N * (size_t)k.blocks * k.stride, coefficients = (size_t)s.N * k.stride;
     k.first = plx_scratch(PLX_SCRATCH_CALL, 2 * sums + 4 * coefficients);
     k.second = k.first + sums;
@@ -37,16 +38,16 @@ static norm_work begin_work(plx_norm_size s) {
     return k;
 }
 
-static inline v16 load_some(const float *p, int count) {
-    if (count >= 16) return plx_load(p);
-    v16 v = {0};
+static inline vector load_some(const float *p, int count) {
+    if (count >= PLX_LANES) return plx_vload(p);
+    vector v = {0};
     memcpy(&v, p, (size_t)count * sizeof(float));
     return v;
 }
 
-static inline void store_some(float *p, v16 v, int count) {
-    if (count >= 16)
-        plx_store(p, v);
+static inline void store_some(float *p, vector v, int count) {
+    if (count >= PLX_LANES)
+        plx_vstore(p, v);
     else
         memcpy(p, &v, (size_t)count * sizeof(float));
 }
@@ -59,17 +60,17 @@ static inline int block_end(plx_norm_size s, int block) {
 static void block_statistics(plx_norm_size s, const norm_work *k, const float *x, int n, int block) {
     const int begin = PIXELS * block, end = block_end(s, block);
     const size_t at = ((size_t)n * (size_t)k->blocks + (size_t)block) * k->stride;
-    for (int c = 0; c < s.C; c += 16) {
+    for (int c = 0; c < s.C; c += PLX_LANES) {
         const float *in = x + (size_t)n * s.P * s.C + c;
-        v16 sum = {0}, squares = {0};
+        vector sum = {0}, squares = {0};
         for (int p = begin; p < end; p++) sum += load_some(in + (size_t)p * s.C, s.C - c);
-        const v16 mean = sum * (1.0f / (float)(end - begin));
+        const vector mean = sum * (1.0f / (float)(end - begin));
         for (int p = begin; p < end; p++) {
-            const v16 d = load_some(in + (size_t)p * s.C, s.C - c) - mean;
+            const vector d = load_some(in + (size_t)p * s.C, s.C - c) - mean;
             squares += d * d;
         }
-        plx_store(k->first + at + c, mean);
-        plx_store(k->second + at + c, squares);
+        plx_vstore(k->first + at + c, mean);
+        plx_vstore(k->second + at + c, squares);
     }
 }
 
@@ -130,22 +131,22 @@ static void norm_fwd(plx_norm_size s, const float *x, const float *gamma, const 
 #pragma omp for collapse(2) schedule(static)
         for (int n = 0; n < s.N; n++)
             for (int block = 0; block < k.blocks; block++)
-                for (int c = 0; c < s.C; c += 16) {
-                    const v16 a = plx_load(k.a + (size_t)n * k.stride + c);
-                    const v16 b = plx_load(k.b + (size_t)n * k.stride + c);
+                for (int c = 0; c < s.C; c += PLX_LANES) {
+                    const vector a = plx_vload(k.a + (size_t)n * k.stride + c);
+                    const vector b = plx_vload(k.b + (size_t)n * k.stride + c);
                     for (int p = PIXELS * block; p < block_end(s, block); p++) {
                         const size_t at = ((size_t)n * s.P + p) * s.C + c;
-                        const v16 u = a * load_some(x + at, s.C - c) + b;
-                        store_some(y + at, s.silu ? u * plx_sigmoid16(u) : u, s.C - c);
+                        const vector u = a * load_some(x + at, s.C - c) + b;
+                        store_some(y + at, s.silu ? u * plx_sigmoid(u) : u, s.C - c);
                     }
                 }
     }
 }
 
 /* dL/du from dL/dy */
-static inline v16 through_silu(bool silu, v16 dy, v16 u) {
+static inline vector through_silu(bool silu, vector dy, vector u) {
     if (!silu) return dy;
-    const v16 q = plx_sigmoid16(u);
+    const vector q = plx_sigmoid(u);
     return dy * q * (1 + u * (1 - q));
 }
 
@@ -153,20 +154,20 @@ static inline v16 through_silu(bool silu, v16 dy, v16 u) {
 static void block_sums(plx_norm_size s, const norm_work *k, const float *x, const float *dy, int n,
                        int block) {
     const size_t to = ((size_t)n * (size_t)k->blocks + (size_t)block) * k->stride;
-    for (int c = 0; c < s.C; c += 16) {
+    for (int c = 0; c < s.C; c += PLX_LANES) {
         const size_t channel = (size_t)n * k->stride + c;
-        const v16 a = plx_load(k->a + channel), b = plx_load(k->b + channel);
-        const v16 mean = plx_load(k->c + channel), rstd = plx_load(k->d + channel);
-        v16 s1 = {0}, s2 = {0};
+        const vector a = plx_vload(k->a + channel), b = plx_vload(k->b + channel);
+        const vector mean = plx_vload(k->c + channel), rstd = plx_vload(k->d + channel);
+        vector s1 = {0}, s2 = {0};
         for (int p = PIXELS * block; p < block_end(s, block); p++) {
             const size_t at = ((size_t)n * s.P + p) * s.C + c;
-            const v16 in = load_some(x + at, s.C - c);
-            const v16 du = through_silu(s.silu, load_some(dy + at, s.C - c), a * in + b);
+            const vector in = load_some(x + at, s.C - c);
+            const vector du = through_silu(s.silu, load_some(dy + at, s.C - c), a * in + b);
             s1 += du;
             s2 += du * (in - mean);
         }
-        plx_store(k->first + to + c, s1);
-        plx_store(k->second + to + c, s2 * rstd);
+        plx_vstore(k->first + to + c, s1);
+        plx_vstore(k->second + to + c, s2 * rstd);
     }
 }
 
@@ -229,15 +230,15 @@ static void add_parameter_gradients(plx_norm_size s, const norm_work *k, const f
 
 static void add_input_gradients(plx_norm_size s, const norm_work *k, const float *x, const float *dy, int n,
                                 int block, float *dx) {
-    for (int c = 0; c < s.C; c += 16) {
+    for (int c = 0; c < s.C; c += PLX_LANES) {
         const size_t channel = (size_t)n * k->stride + c;
-        const v16 a = plx_load(k->a + channel), b = plx_load(k->b + channel);
-        const v16 slope = plx_load(k->c + channel), tilt = plx_load(k->d + channel);
-        const v16 offset = plx_load(k->first + (size_t)n * (size_t)k->blocks * k->stride + c);
+        const vector a = plx_vload(k->a + channel), b = plx_vload(k->b + channel);
+        const vector slope = plx_vload(k->c + channel), tilt = plx_vload(k->d + channel);
+        const vector offset = plx_vload(k->first + (size_t)n * (size_t)k->blocks * k->stride + c);
         for (int p = PIXELS * block; p < block_end(s, block); p++) {
             const size_t at = ((size_t)n * s.P + p) * s.C + c;
-            const v16 in = load_some(x + at, s.C - c);
-            const v16 du = through_silu(s.silu, load_some(dy + at, s.C - c), a * in + b);
+            const vector in = load_some(x + at, s.C - c);
+            const vector du = through_silu(s.silu, load_some(dy + at, s.C - c), a * in + b);
             store_some(dx + at, load_some(dx + at, s.C - c) + (slope * du + (tilt * in + offset)), s.C - c);
         }
     }

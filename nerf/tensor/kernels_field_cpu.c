@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { TILE = PLX_TILE, LANES = PLX_LANES, MAX_CHANNELS = 64, MAX_WIDTH = 256, OUTPUTS = 5, PARTS = 4 };
+enum { TILE = PLX_TILE, MAX_CHANNELS = 64, MAX_WIDTH = 256, OUTPUTS = 5, PARTS = 4 };
 
 /* ---- a tile of points: rows of TILE numbers -------------------------------------------------------------- */
 
@@ -42,7 +42,7 @@ static float *guidance(const tile *q, plx_field_size s) {
 }
 
 static void check_size(plx_field_size s) {
-    PLX_CHECK(s.C % LANES == 0 && s.H % LANES == 0 && s.H <= MAX_WIDTH && plx_field_inputs(s) <= MAX_WIDTH &&
+    PLX_CHECK(s.C % 16 == 0 && s.H % 16 == 0 && s.H <= MAX_WIDTH && plx_field_inputs(s) <= MAX_WIDTH &&
                   s.C <= MAX_CHANNELS,
               "field: %d plane channels, %d hidden, %d inputs", s.C, s.H, plx_field_inputs(s));
 }
@@ -50,15 +50,15 @@ static void check_size(plx_field_size s) {
 /* ---- forward ------------------------------------------------------------------------------------------------ */
 
 /* sin and cos of pi z to 2e-7, by their series about the nearest half integer: z = n / 2 + r. */
-static void sine_cosine(plx_f16 z, plx_f16 *sine, plx_f16 *cosine) {
+static void sine_cosine(plx_vector z, plx_vector *sine, plx_vector *cosine) {
     const float magic = 12582912.0f; /* 1.5 2^23 */
-    const plx_f16 shifted = 2 * z + magic, r = z - (shifted - magic) * 0.5f, t = r * r;
-    const plx_i16 n = (plx_i16)shifted, odd = -(n & 1);
-    const plx_f16 s =
+    const plx_vector shifted = 2 * z + magic, r = z - (shifted - magic) * 0.5f, t = r * r;
+    const plx_ivector n = (plx_ivector)shifted, odd = -(n & 1);
+    const plx_vector s =
         r * ((((t * 0.0821458866f - 0.599264529f) * t + 2.55016404f) * t - 5.16771278f) * t + 3.14159265f);
-    const plx_f16 c = (((t * 0.235330630f - 1.33526277f) * t + 4.05871213f) * t - 4.93480220f) * t + 1;
-    *sine = (plx_f16)((plx_i16)plx_select(odd, c, s) ^ (n & 2) << 30);
-    *cosine = (plx_f16)((plx_i16)plx_select(odd, s, c) ^ ((n + 1) & 2) << 30);
+    const plx_vector c = (((t * 0.235330630f - 1.33526277f) * t + 4.05871213f) * t - 4.93480220f) * t + 1;
+    *sine = (plx_vector)((plx_ivector)plx_select(odd, c, s) ^ (n & 2) << 30);
+    *cosine = (plx_vector)((plx_ivector)plx_select(odd, s, c) ^ ((n + 1) & 2) << 30);
 }
 
 /* u, v, z, and sin and cos of 2^k pi z, from row `row` of x on. */
@@ -66,13 +66,13 @@ static void encode(tile *q, int frequencies, float *row) {
     memcpy(row, q->coords[0], sizeof q->coords[0]);
     memcpy(row + TILE, q->coords[1], sizeof q->coords[1]);
     memcpy(row + 2 * TILE, q->coords[4], sizeof q->coords[4]);
-    for (int p = 0; p < TILE; p += LANES) {
-        plx_f16 sine, cosine;
-        sine_cosine(plx_load(q->coords[4] + p), &sine, &cosine);
+    for (int p = 0; p < TILE; p += PLX_LANES) {
+        plx_vector sine, cosine;
+        sine_cosine(plx_vload(q->coords[4] + p), &sine, &cosine);
         for (int f = 0; f < frequencies; f++) { /* angles double */
-            plx_store(row + (3 + 2 * f) * TILE + p, sine);
-            plx_store(row + (4 + 2 * f) * TILE + p, cosine);
-            const plx_f16 next = 2 * sine * cosine;
+            plx_vstore(row + (3 + 2 * f) * TILE + p, sine);
+            plx_vstore(row + (4 + 2 * f) * TILE + p, cosine);
+            const plx_vector next = 2 * sine * cosine;
             cosine = 1 - 2 * sine * sine;
             sine = next;
         }
@@ -122,11 +122,11 @@ static void decode(plx_field_size s, const plx_field_tensors *p, tile *q) {
     plx_product_run(PLX_BIAS_SILU, first);
     plx_product_run(PLX_BIAS_SILU, second);
     plx_product_run(PLX_BIAS, layer(plx_field_outputs(s), s.H, p->w3, p->b3, q->h2, q->out[0]));
-    for (int i = 0; i < TILE; i += LANES) {
-        const plx_f16 raw = plx_load(q->out[0] + i);
-        plx_store(q->out[0] + i, plx_exp(plx_min(plx_max(raw, plx_splat(-12)), plx_splat(9))));
+    for (int i = 0; i < TILE; i += PLX_LANES) {
+        const plx_vector raw = plx_vload(q->out[0] + i);
+        plx_vstore(q->out[0] + i, plx_exp(plx_min(plx_max(raw, plx_vsplat(-12)), plx_vsplat(9))));
         for (int o = 1; o < plx_field_outputs(s); o++)
-            plx_store(q->out[o] + i, plx_sigmoid16(plx_load(q->out[o] + i)));
+            plx_vstore(q->out[o] + i, plx_sigmoid(plx_vload(q->out[o] + i)));
     }
 }
 
@@ -206,9 +206,9 @@ static void outputs_back(plx_field_size s, const tile *q, const float *dvalues, 
 /* sums (rows,16) += y (rows,TILE), lane by lane */
 static void add_lanes(int rows, const float *y, float *sums) {
     for (int r = 0; r < rows; r++) {
-        plx_f16 sum = plx_load(sums + r * LANES);
-        for (int i = 0; i < TILE; i += LANES) sum += plx_load(y + r * TILE + i);
-        plx_store(sums + r * LANES, sum);
+        plx_vector sum = plx_vload(sums + r * PLX_LANES);
+        for (int i = 0; i < TILE; i += PLX_LANES) sum += plx_vload(y + r * TILE + i);
+        plx_vstore(sums + r * PLX_LANES, sum);
     }
 }
 
@@ -279,9 +279,9 @@ static cutting cut_work(plx_field_size s, const plx_field_tensors *dp) {
     c.xy = (size_t)s.xy[0] * (size_t)s.xy[1] * (size_t)plx_field_xy_channels(s);
     c.xz = (size_t)s.xz[0] * (size_t)s.xz[1] * C;
     c.yz = (size_t)s.yz[0] * (size_t)s.yz[1] * C;
-    const size_t weights = c.theta ? (I + H + OUTPUTS + 2 * LANES) * H + OUTPUTS * LANES : 0;
+    const size_t weights = c.theta ? (I + H + OUTPUTS + 2 * PLX_LANES) * H + OUTPUTS * PLX_LANES : 0;
     const size_t planes = c.cut > 1 ? (dp->xy ? c.xy : 0) + (dp->xz ? c.xz : 0) + (dp->yz ? c.yz : 0) : 0;
-    c.size = (weights + planes + LANES - 1) / LANES * LANES;
+    c.size = (weights + planes + PLX_LANES - 1) / PLX_LANES * PLX_LANES;
     return c;
 }
 
@@ -294,9 +294,9 @@ static part place_part(const cutting *c, plx_field_size s, const plx_field_tenso
         d.w1 = at, at += I * H;
         d.w2 = at, at += H * H;
         d.w3 = at, at += OUTPUTS * H;
-        d.b1 = at, at += H * LANES;
-        d.b2 = at, at += H * LANES;
-        d.b3 = at, at += OUTPUTS * LANES;
+        d.b1 = at, at += H * PLX_LANES;
+        d.b2 = at, at += H * PLX_LANES;
+        d.b3 = at, at += OUTPUTS * PLX_LANES;
     }
     if (dp->xy) d.xy = own ? at : dp->xy + n * c->xy;
     if (dp->xy && own) at += c->xy;
@@ -333,7 +333,7 @@ static void add_transposed(float *sum, const float *x, size_t rows, size_t colum
 }
 
 static void add_sums(float *sum, const float *lanes, size_t n) {
-    for (size_t i = 0; i < n; i++) sum[i] += plx_sum(plx_load(lanes + i * LANES));
+    for (size_t i = 0; i < n; i++) sum[i] += plx_sum(plx_vload(lanes + i * PLX_LANES));
 }
 
 static void add_weights(plx_field_size s, const part *d, const plx_field_tensors *dp) {
@@ -360,7 +360,7 @@ static void field_bwd(plx_field_size s, const plx_field_tensors *p, plx_points p
                       const plx_field_tensors *dp) {
     check_size(s);
     const cutting c = cut_work(s, dp);
-    const size_t table = ((size_t)c.parts * sizeof(part) / sizeof(float) + LANES) / LANES * LANES;
+    const size_t table = ((size_t)c.parts * sizeof(part) / sizeof(float) + PLX_LANES) / PLX_LANES * PLX_LANES;
     float *scratch = plx_scratch(PLX_SCRATCH_CALL, table + c.size * (size_t)c.parts), *own = scratch + table;
     part *d = (part *)scratch;
 #pragma omp parallel for schedule(dynamic, 1)

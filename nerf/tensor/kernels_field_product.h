@@ -1,5 +1,5 @@
 /* The field's matrix products. A tile of points is kept number by number: row i of x holds input i of the tile's points
- * side by side, so that a vector holds one number of sixteen points, weights are read where they stand, and whatever
+ * side by side, so that a vector holds one number of many points, weights are read where they stand, and whatever
  * follows a product is done in registers. */
 #ifndef PLX_KERNELS_FIELD_PRODUCT_H
 #define PLX_KERNELS_FIELD_PRODUCT_H
@@ -8,7 +8,12 @@
 
 #include "nerf/tensor/simd.h"
 
-enum { PLX_LANES = 16 };
+/* How many rows, and vectors of outputs, a block keeps in registers. */
+#ifdef __AVX512F__
+enum { PLX_BLOCK_ROWS = 4, PLX_BLOCK_VECTORS = 4 };
+#else
+enum { PLX_BLOCK_ROWS = 4, PLX_BLOCK_VECTORS = 2 };
+#endif
 
 /* Element (r,k) is at[r row + k column]: a matrix, or its transpose. */
 typedef struct plx_factor {
@@ -37,46 +42,36 @@ enum plx_product_kind {
 
 #define PLX_INLINED static inline __attribute__((always_inline))
 
-/* What sums are kept in. gcc keeps vectors wider than a register in memory. */
-#ifdef __AVX512F__
-typedef plx_f16 plx_register;
-#else
-typedef float plx_register __attribute__((vector_size(32)));
-#endif
-enum { PLX_WIDE = (int)(sizeof(plx_register) / sizeof(float)), PLX_PARTS = PLX_LANES / PLX_WIDE };
-
 /* Rows r.., R of them, columns n.., V vectors of them. */
 PLX_INLINED void plx_product_block(const plx_product *p, enum plx_product_kind kind, int R, int V, int r,
                                    int n) {
-    typedef float unaligned __attribute__((vector_size(sizeof(plx_register)), aligned(4), may_alias));
     const size_t N = (size_t)p->N, first = (size_t)r * N + (size_t)n;
     const float *x = p->x + n, *w = p->w.at + (size_t)r * p->w.row;
-    plx_register sum[PLX_BLOCK_ROWS][PLX_BLOCK_VECTORS * PLX_PARTS];
+    plx_vector sum[PLX_BLOCK_ROWS][PLX_BLOCK_VECTORS];
     for (int i = 0; i < R; i++)
-        for (int v = 0; v < V * PLX_PARTS; v++)
-            sum[i][v] = (kind == PLX_BIAS || kind == PLX_BIAS_SILU ? p->bias[r + i] : 0) - (plx_register){0};
+        for (int v = 0; v < V; v++)
+            sum[i][v] = plx_vsplat(kind == PLX_BIAS || kind == PLX_BIAS_SILU ? p->bias[r + i] : 0);
     for (int k = 0; k < p->K; k++, x += N, w += p->w.column) {
-        plx_register xk[PLX_BLOCK_VECTORS * PLX_PARTS];
-        for (int v = 0; v < V * PLX_PARTS; v++) {
-            xk[v] = *(const unaligned *)(x + v * PLX_WIDE);
+        plx_vector xk[PLX_BLOCK_VECTORS];
+        for (int v = 0; v < V; v++) {
+            xk[v] = plx_vload(x + v * PLX_LANES);
             PLX_KEEP(xk[v]);
         }
         for (int i = 0; i < R; i++)
-            for (int v = 0; v < V * PLX_PARTS; v++) sum[i][v] += w[(size_t)i * p->w.row] * xk[v];
+            for (int v = 0; v < V; v++) sum[i][v] += w[(size_t)i * p->w.row] * xk[v];
     }
     for (int i = 0; i < R; i++)
         for (int v = 0; v < V; v++) {
             const size_t at = first + (size_t)i * N + (size_t)v * PLX_LANES;
-            plx_f16 y;
-            memcpy(&y, &sum[i][v * PLX_PARTS], sizeof y);
-            if (kind == PLX_ADD) y += plx_load(p->y + at);
-            if (kind == PLX_TIMES_SLOPE) y *= plx_load(p->slope + at);
+            plx_vector y = sum[i][v];
+            if (kind == PLX_ADD) y += plx_vload(p->y + at);
+            if (kind == PLX_TIMES_SLOPE) y *= plx_vload(p->slope + at);
             if (kind == PLX_BIAS_SILU) {
-                const plx_f16 s = plx_sigmoid16(y);
+                const plx_vector s = plx_sigmoid(y);
                 y *= s;
-                if (p->slope) plx_store(p->slope + at, s + y * (1 - s));
+                if (p->slope) plx_vstore(p->slope + at, s + y * (1 - s));
             }
-            plx_store(p->y + at, y);
+            plx_vstore(p->y + at, y);
         }
 }
 

@@ -4,7 +4,7 @@
 #include "nerf/tensor/scratch.h"
 #include "nerf/tensor/simd.h"
 
-enum { RAYS = 64, LANES = 16 };
+enum { RAYS = 64 };
 
 static plx_kernels ref;
 
@@ -20,7 +20,7 @@ static plx_rays run_of(plx_rays rays, int first) {
 /* T_{i+1} of every sample of a run, numbered from its first. Until the next call in this thread. */
 static const float *light_behind(plx_rays run, const float *values) {
     const int begin = run.start[0], samples = run.S;
-    float *behind = plx_scratch(PLX_SCRATCH_WORKER, (size_t)samples + LANES);
+    float *behind = plx_scratch(PLX_SCRATCH_WORKER, (size_t)samples + PLX_LANES);
     for (int r = 0; r < run.R; r++) {
         double tau = 0;
         for (int i = run.start[r]; i < run.start[r + 1]; i++) {
@@ -28,7 +28,7 @@ static const float *light_behind(plx_rays run, const float *values) {
             behind[i - begin] = (float)-tau;
         }
     }
-    for (int i = 0; i < samples; i += LANES) plx_store(behind + i, plx_exp(plx_load(behind + i)));
+    for (int i = 0; i < samples; i += PLX_LANES) plx_vstore(behind + i, plx_exp(plx_vload(behind + i)));
     return behind;
 }
 

@@ -1,25 +1,38 @@
-/* Sixteen floats at a time, by the compilers' vector extensions: AVX-512, or two AVX registers. */
+/* Floats by the vector: the processor's widest, by the compilers' vector extensions; and sixteen at a time where a layout
+ * is by sixteens, in two registers without AVX-512 (arithmetic only: gcc takes comparisons of two registers apart). */
 #ifndef PLX_SIMD_H
 #define PLX_SIMD_H
 
 #include <stdint.h>
 #include <string.h>
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
-typedef float plx_f16 __attribute__((vector_size(64)));
-typedef int32_t plx_i16 __attribute__((vector_size(64)));
-
-/* How many vectors of outputs, and rows, a matrix block keeps in registers. */
 #ifdef __AVX512F__
-enum { PLX_BLOCK_VECTORS = 4, PLX_BLOCK_ROWS = 4 };
+enum { PLX_LANES = 16 };
 #else
-enum { PLX_BLOCK_VECTORS = 2, PLX_BLOCK_ROWS = 2 };
+enum { PLX_LANES = 8 };
 #endif
+typedef float plx_vector __attribute__((vector_size(4 * PLX_LANES)));
+typedef int32_t plx_ivector __attribute__((vector_size(4 * PLX_LANES)));
+typedef float plx_f16 __attribute__((vector_size(64)));
 
 /* Anywhere in an array of floats. */
+typedef float plx_vector_unaligned __attribute__((vector_size(4 * PLX_LANES), aligned(4), may_alias));
 typedef float plx_f16_unaligned __attribute__((vector_size(64), aligned(4), may_alias));
+
+static inline plx_vector plx_vload(const float *p) {
+    return *(const plx_vector_unaligned *)p;
+}
+
+static inline void plx_vstore(float *p, plx_vector v) {
+    *(plx_vector_unaligned *)p = v;
+}
+
+static inline plx_vector plx_vsplat(float x) {
+    return x - (plx_vector){0};
+}
 
 static inline plx_f16 plx_load(const float *p) {
     return *(const plx_f16_unaligned *)p;
@@ -41,57 +54,61 @@ static inline plx_f16 plx_splat(float x) {
 #endif
 
 /* Lanes of a where the mask (all bits set, or none) is set, else of b. */
-static inline plx_f16 plx_select(plx_i16 mask, plx_f16 a, plx_f16 b) {
-    return (plx_f16)(((plx_i16)a & mask) | ((plx_i16)b & ~mask));
+static inline plx_vector plx_select(plx_ivector mask, plx_vector a, plx_vector b) {
+    return (plx_vector)(((plx_ivector)a & mask) | ((plx_ivector)b & ~mask));
 }
 
 /* The second argument where one of the two is NaN. */
-static inline plx_f16 plx_min(plx_f16 a, plx_f16 b) {
-#ifdef __AVX512F__
-    return (plx_f16)_mm512_min_ps((__m512)a, (__m512)b);
+static inline plx_vector plx_min(plx_vector a, plx_vector b) {
+#if defined __AVX512F__
+    return (plx_vector)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined __AVX2__
+    return (plx_vector)_mm256_min_ps((__m256)a, (__m256)b);
 #else
     return plx_select(a < b, a, b);
 #endif
 }
 
-static inline plx_f16 plx_max(plx_f16 a, plx_f16 b) {
-#ifdef __AVX512F__
-    return (plx_f16)_mm512_max_ps((__m512)a, (__m512)b);
+static inline plx_vector plx_max(plx_vector a, plx_vector b) {
+#if defined __AVX512F__
+    return (plx_vector)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined __AVX2__
+    return (plx_vector)_mm256_max_ps((__m256)a, (__m256)b);
 #else
     return plx_select(a > b, a, b);
 #endif
 }
 
-static inline float plx_sum(plx_f16 v) {
+static inline float plx_sum(plx_vector v) {
     float sum = 0;
-    for (int i = 0; i < 16; i++) sum += v[i];
+    for (int i = 0; i < PLX_LANES; i++) sum += v[i];
     return sum;
 }
 
 /* e^x, relative error below 4e-7 for |x| <= 87, clamped there: 2^n p(r), r = x - n ln 2, p the polynomial of degree 5 of
  * the least relative error, 7.6e-8. */
-static inline plx_f16 plx_exp(plx_f16 x) {
-    x = plx_max(plx_splat(-87), plx_min(plx_splat(87), x)); /* x last: NaN goes through */
+static inline plx_vector plx_exp(plx_vector x) {
+    x = plx_max(plx_vsplat(-87), plx_min(plx_vsplat(87), x)); /* x last: NaN goes through */
     const float magic = 12582912.0f; /* 1.5 2^23: adding it leaves the nearest integer in the low bits */
-    plx_f16 n = x * 1.44269504f + magic, r = x - (n - magic) * 0.693147181f;
-    plx_f16 p =
+    plx_vector n = x * 1.44269504f + magic, r = x - (n - magic) * 0.693147181f;
+    plx_vector p =
         ((((r * 0.00829761934f + 0.0419156292f) * r + 0.166675765f) * r + 0.499988927f) * r + 0.999999691f) *
             r +
         1.00000007f;
-    return p * (plx_f16)(((plx_i16)n + 127) << 23);
+    return p * (plx_vector)(((plx_ivector)n + 127) << 23);
 }
 
 /* 1 / x, relative error below 2e-7, for x in [1,2^126]. */
-static inline plx_f16 plx_reciprocal(plx_f16 x) {
+static inline plx_vector plx_reciprocal(plx_vector x) {
 #ifdef __AVX512F__
-    plx_f16 y = (plx_f16)_mm512_rcp14_ps((__m512)x);
+    plx_vector y = (plx_vector)_mm512_rcp14_ps((__m512)x);
     return y * (2 - x * y);
 #else
-    return 1 / x;
+    return 1 / x; /* elsewhere as fast beside products as an estimate and Newton's step */
 #endif
 }
 
-static inline plx_f16 plx_sigmoid16(plx_f16 x) {
+static inline plx_vector plx_sigmoid(plx_vector x) {
     return plx_reciprocal(1 + plx_exp(-x));
 }
 
