@@ -9,12 +9,7 @@
 
 #include "nerf/tensor/simd.h"
 
-#ifdef __AVX512F__
-enum { PLX_LANES = 16 };
-#else
-enum { PLX_LANES = 8 };
-#endif
-typedef float plx_lanes __attribute__((vector_size(4 * PLX_LANES)));
+typedef plx_vector plx_lanes;
 
 #define PLX_WA 0.70710678118654752f /* a; a^2 = 1/2 */
 #define PLX_WB 1.41421356237309505f /* b; b^2 = 2, ab = 1 */
