@@ -57,6 +57,7 @@
 #include "nerf/core/error.h"
 #include "nerf/core/image.h"
 #include "nerf/core/progress.h"
+#include "nerf/core/ray.h"
 #include "nerf/core/triangles.h"
 #include "nerf/core/views.h"
 #include "nerf/core/workload.h"
@@ -85,13 +86,6 @@ int plx_field_render(plx_field *field, plx_view *view, const plx_render_options 
 int plx_field_update_occupancy(plx_field *field);
 
 /* ---- optimisation: fit and NGD share this -------------------------------------------------------------- */
-
-typedef struct plx_ray_target {
-    float origin[3], direction[3]; /* unit */
-    float colour[3];               /* over white */
-    float opacity;                 /* < 0: unknown */
-    float weight;
-} plx_ray_target;
 
 typedef struct plx_step_options {
     float rate;            /* of the planes */

@@ -5,14 +5,8 @@
 
 #include "nerf/core/arena.h"
 #include "nerf/core/error.h"
-#include "nerf/core/rng.h"
-#include "nerf/tensor/kernels_field.h"
+#include "nerf/tensor/kernels_rays.h"
 #include "nerf/triplane.h"
-
-typedef struct plx_ray {
-    float origin[3], direction[3]; /* unit */
-    float t0, t1;                  /* part inside the sphere; t0 == t1: none */
-} plx_ray;
 
 plx_ray plx_ray_through(const plx_camera *camera, float px, float py, float radius);
 

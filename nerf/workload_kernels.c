@@ -29,6 +29,14 @@ typedef struct work {
     plx_rays rays;
     int *slab;
     plx_field_tensors tensors, gradients;
+    plx_ray *ray;
+    plx_ray_target *targets;
+    int *many;
+    plx_frame frame;
+    unsigned char *occupied;
+    plx_chunk *chunk;
+    int chunks;
+    double *sums, number[2];
 } work;
 
 /* `count` numbers N(0, scale^2); they repeat after BLOCK, which is no matter to the time. `touched`: how often a run
@@ -71,7 +79,7 @@ typedef struct kernel_bench {
 /* BENCH(kernel, letters of its sizes, the function that makes its arrays, its arguments in terms of w, n and a) */
 #define BENCH(kernel, letters, prepare, ...) \
     static int run_##kernel(void *state) {   \
-        const work *w = state;               \
+        work *w = state;                     \
         const int *n = w->n;                 \
         float *const *a = w->a;              \
         (void)n, (void)a;                    \
@@ -332,6 +340,82 @@ BENCH(composite_bwd, "R S", rays_backward, w->rays, a[0], a[4], a[5], a[6])
 BENCH(first_hit_fwd, "R S", rays_forward, w->rays, w->slab, a[3], a[0], a[4])
 BENCH(first_hit_bwd, "R S", rays_backward, w->rays, w->slab, a[3], a[0], a[5], a[6])
 
+/* ---- between them: samples, targets, conditions, occupancy ------------------------------------------------ */
+
+/* R rays across the unit ball, with room for S samples each, and S more: w->rays, w->many (2 S a ray). */
+static void step_rays(work *w) {
+    rays_forward(w); /* a[0] values .. a[4] out */
+    int R = w->n[0], S = w->n[1];
+    w->ray = plx_arena_zalloc(w->arena, sizeof *w->ray * (size_t)R);
+    w->targets = plx_arena_zalloc(w->arena, sizeof *w->targets * (size_t)R);
+    w->many = plx_arena_alloc(w->arena, sizeof(int) * ((size_t)R + 1));
+    w->frame = (plx_frame){.kind = PLX_FRAME_WORLD, .radius = 0.5f};
+    for (int r = 0; r < R; r++) {
+        w->ray[r] = (plx_ray){{-1.3f, 0, 0}, {1, 0, 0}, 0.8f, 1.8f};
+        w->targets[r].weight = 1;
+    }
+    for (int r = 0; r <= R; r++) w->many[r] = 2 * S * r;
+    adds(w, 10 * (size_t)R * (size_t)S); /* a[5]: times and lengths, or coordinates */
+}
+BENCH(sample_stratified, "R S", step_rays, n[0], w->ray, w->rays.start, n[1], &(plx_rng){1, 1}, a[5],
+      a[5] + n[0] * n[1])
+BENCH(sample_importance, "R S", step_rays, w->ray, w->rays, a[0], w->many, n[1], (plx_rng){1, 1}, a[5],
+      a[5] + 2 * n[0] * n[1])
+BENCH(points_along, "R S", step_rays, w->ray, w->rays, 1, (const int[]){0, n[0]}, &w->frame, a[5])
+BENCH(seen_lengths, "R S", step_rays, w->rays, a[0], 6.9, a[5])
+BENCH(ray_loss, "R S", step_rays, n[0], w->targets, 0.5f, a[4], a[5], &(double){0})
+BENCH(drop_faint, "R S", step_rays, n[0], 0.004f, a[4], a[5])
+BENCH(condition_channels, "R S", step_rays, (size_t)n[0], a[4], a[5])
+
+static void image_of_channels(work *w) {
+    adds(w, product(w->n, 3));
+    adds(w, product(w->n, 3));
+}
+BENCH(plane_variation, "H W C", image_of_channels, n[0], n[1], n[2], n[2], 0.1f, a[0], a[1])
+BENCH(clear_channels, "H W C", image_of_channels, product(n, 2), n[2], n[2] - 6, n[2], a[0])
+BENCH(disturb, "H W C", image_of_channels, (plx_disturbance){1, {0.1f, 0, 0}, 1, 0.05f, {1, 1}}, n[0], n[1],
+      a[0], a[1])
+
+static void grid_cells(work *w) {
+    int count = w->n[0], grid = w->n[1];
+    w->slab = plx_arena_alloc(w->arena, sizeof(int) * (size_t)count);
+    for (int i = 0; i < count; i++) w->slab[i] = i;
+    w->occupied = plx_arena_alloc(w->arena, (size_t)(grid * grid * grid));
+    w->frame = (plx_frame){.kind = PLX_FRAME_WORLD, .radius = 0.5f};
+    adds(w, 10 * (size_t)count);
+}
+BENCH(cell_points, "n G", grid_cells, n[0], w->slab, 2, n[1], 0.5f, (plx_rng){1, 1}, &w->frame, a[0])
+BENCH(cell_occupied, "n G", grid_cells, n[0], w->slab, 2, a[0], 0.5f, w->occupied)
+
+/* ---- losses, optimiser ------------------------------------------------------------------------------------- */
+
+static void loss_of(work *w) {
+    size_t n = (size_t)w->n[0];
+    reads(w, n), reads(w, n), reads(w, n), adds(w, n), writes(w, 1);
+    w->number[0] = 1;
+}
+BENCH(lp_fwd, "n", loss_of, (size_t)n[0], 2, a[0], a[1], a[2], w->number, a[4])
+BENCH(lp_bwd, "n", loss_of, (size_t)n[0], 2, a[0], a[1], a[2], w->number, a[4], a[3])
+BENCH(loss_sum_fwd, "n", loss_of, (plx_loss_terms){2, {a[0], a[1]}, {1, 2}}, a[4])
+BENCH(loss_sum_bwd, "n", loss_of, (plx_loss_terms){2, {a[0], a[1]}, {1, 2}}, a[4])
+
+static void parameters(work *w) {
+    enum { CHUNK = 16384 };
+    size_t n = (size_t)w->n[0];
+    w->chunks = (int)((n + CHUNK - 1) / CHUNK);
+    w->chunk = plx_arena_alloc(w->arena, sizeof *w->chunk * (size_t)w->chunks);
+    w->sums = plx_arena_alloc(w->arena, sizeof *w->sums * (size_t)w->chunks);
+    for (size_t k = 0; k < (size_t)w->chunks; k++)
+        w->chunk[k] = (plx_chunk){k * CHUNK, (k + 1) * CHUNK < n ? (k + 1) * CHUNK : n, 1, 0.01f};
+    w->number[0] = 1, w->number[1] = 0;
+    reads(w, n);
+    for (int block = 0; block < 4; block++) adds(w, n);
+    for (size_t i = 0; i < n; i++) w->a[2][i] = fabsf(w->a[2][i]); /* v */
+}
+BENCH(gradient_norm, "n", parameters, w->chunks, w->chunk, a[0], w->sums, w->number)
+BENCH(adamw, "n", parameters, (plx_adamw){1e-4f, 0.9f, 0.99f, 1e-8f, 0.999f, 1, 1, 1}, w->chunks, w->chunk,
+      w->number, a[0], a[1], a[2], a[3], a[4])
+
 /* ---- the sizes ----------------------------------------------------------------------------------------- */
 
 enum kernel {
@@ -381,7 +465,14 @@ static const kernel_case cases[] = {
                 BOTH(space_to_depth, 8, 64, 64, 10, 2) BOTH(depth_to_space, 8, 32, 32, 84, 2)
     /* a training step's samples on 8 objects, a refinement step's on one, a fit's */
     BOTH(field, 8, 16384, 64, 32, 1, 64) BOTH(field, 1, 16384, 64, 32, 1, 64)
-        BOTH(field, 1, 65536, 128, 128, 0, 32) BOTH(composite, 5376, 32) BOTH(first_hit, 5376, 8)};
+        BOTH(field, 1, 65536, 128, 128, 0, 32) BOTH(composite, 5376, 32) BOTH(first_hit, 5376, 8)
+    /* their rays, a batch's conditions, a fit's planes, a batch of cells, a prediction, the model's parameters */
+    ONE(sample_stratified, 5376, 16) ONE(sample_importance, 5376, 16) ONE(points_along, 5376, 32)
+        ONE(seen_lengths, 5376, 32) ONE(ray_loss, 5376, 32) ONE(drop_faint, 5376, 32)
+            ONE(condition_channels, 32768, 1) ONE(plane_variation, 128, 128, 32)
+                ONE(clear_channels, 64, 64, 22) ONE(disturb, 64, 64, 4) ONE(cell_points, 16384, 64)
+                    ONE(cell_occupied, 16384, 64) BOTH(lp, 131072) BOTH(loss_sum, 1)
+                        ONE(gradient_norm, 4194304) ONE(adamw, 4194304)};
 enum { CASES = sizeof cases / sizeof *cases };
 
 /* ---- as workloads -------------------------------------------------------------------------------------- */

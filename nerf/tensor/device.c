@@ -9,6 +9,8 @@ static plx_kernels ref_table, cpu_table;
 static void fill_tables(void) {
     plx_kernels_ref(&ref_table);
     plx_kernels_field_ref(&ref_table);
+    plx_kernels_rays(&ref_table);
+    plx_kernels_train(&ref_table);
     cpu_table = ref_table;
     plx_kernels_cpu(&cpu_table);
     plx_kernels_dnnl(&cpu_table);

@@ -63,9 +63,13 @@ typedef struct plx_attention_size {
     X(space_to_depth_bwd, (int N, int H, int W, int C, int r, const float *dy, float *dx))                 \
     X(depth_to_space_fwd, (int N, int H, int W, int C, int r, const float *x, float *y))                   \
     X(depth_to_space_bwd, (int N, int H, int W, int C, int r, const float *dy, float *dx))                 \
-    PLX_FIELD_KERNEL_LIST(X)
+    PLX_FIELD_KERNEL_LIST(X)                                                                               \
+    PLX_RAYS_KERNEL_LIST(X)                                                                                \
+    PLX_TRAIN_KERNEL_LIST(X)
 
 #include "nerf/tensor/kernels_field.h"
+#include "nerf/tensor/kernels_rays.h"
+#include "nerf/tensor/kernels_train.h"
 
 #define PLX_KERNEL_MEMBER(name, arguments) void(*name) arguments;
 typedef struct plx_kernels {

@@ -375,9 +375,13 @@ static void depth_to_space_bwd(int N, int H, int W, int C, int r, const float *d
     }
 }
 
-/* The field's kernels are filled by plx_kernels_field_ref. */
+/* The other lists are filled by their own files. */
 #undef PLX_FIELD_KERNEL_LIST
+#undef PLX_RAYS_KERNEL_LIST
+#undef PLX_TRAIN_KERNEL_LIST
 #define PLX_FIELD_KERNEL_LIST(X)
+#define PLX_RAYS_KERNEL_LIST(X)
+#define PLX_TRAIN_KERNEL_LIST(X)
 
 void plx_kernels_ref(plx_kernels *table) {
 #define PLX_KERNEL_FILL(name, arguments) table->name = name;
