@@ -35,7 +35,7 @@ version := $(shell sed -n 's/^.define PLX_VERSION "\(.*\)"/\1/p' nerf/nerf.h)
 # Before 1.0 a minor version may change the interface.
 soname := libparallax.so.$(basename $(version))
 tool_sources := $(wildcard tools/*.c)
-test_sources := $(wildcard tests/test_*.c) tests/fuzz_targets.c
+test_sources := $(wildcard tests/test_*.c) tests/kernel_check.c tests/fuzz_targets.c
 fuzz_sources := $(wildcard tests/fuzz_*.c) $(wildcard nerf/core/*.c render/*.c datasets/*.c) nerf/tensor/checkpoint.c
 peer_sources := tests/peers/stage.c
 sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
@@ -71,6 +71,23 @@ $(build)/libparallax.so: $(call objects,$(library_sources)) $(build)/libparallax
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -shared -Wl,-soname,$(soname) -Wl,-z,defs -Wl,--version-script=$(build)/libparallax.map \
 	    -o $@ $(filter %.o,$^) $(LDLIBS)
+# The CUDA kernels as plain C++ under an emulation of the language, in the kernels' tests (config=sanitize).
+cuda_kernel_sources := $(wildcard nerf/tensor/cuda_*.cu) tests/cuda/planted.cu
+CXXFLAGS := -std=c++17 -Wall -Wextra $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -MMD -MP -I.
+$(build)/run_cuda_kernels: $(patsubst %,$(build)/%.o,$(cuda_kernel_sources)) \
+    $(patsubst %.cpp,$(build)/%.o,$(wildcard tests/cuda/*.cpp)) \
+    $(call objects,tests/test_kernels.c tests/test_kernels_field.c tests/kernel_check.c tests/test_main.c \
+        nerf/tensor/kernels_ref.c nerf/tensor/kernels_field_ref.c nerf/core/rng.c nerf/core/error.c)
+	@echo "  LD $@"
+	$(quiet)$(CXX) $(CXXFLAGS) -o $@ $^
+$(build)/%.cu.o: %.cu Makefile
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	$(quiet)$(CXX) $(CXXFLAGS) -include tests/cuda/emulation.h -x c++ -c -o $@ $<
+$(build)/%.o: %.cpp Makefile
+	@mkdir -p $(@D)
+	@echo "  CXX $<"
+	$(quiet)$(CXX) $(CXXFLAGS) -include tests/cuda/emulation.h -c -o $@ $<
 $(build)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC $<"

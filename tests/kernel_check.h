@@ -7,6 +7,7 @@
 #include "nerf/tensor/tensor.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* TESTED(conv_fwd) outside any function: the kernel is compared with `ref` by a test of this file. */
 #define TESTED(kernel)                                               \
@@ -18,11 +19,32 @@ void kernel_is_tested(const char *kernel);
 /* `count` numbers N(0,1) from (stream, index), between guards that check_guards looks at; freed by free_arrays. */
 float *array(size_t count, unsigned stream);
 float *array_copy(const float *from, size_t count); /* with guards of its own */
+int *int_array(const int *from, size_t count);      /* the same */
 void free_arrays(void);                             /* all; a broken guard fails the test */
+uint64_t bits_hash(const void *data, size_t words); /* of 32 bits */
+uint64_t arrays_hash(void);                         /* of the bits of all */
+extern int array_shift; /* floats that arrays start behind a multiple of 64 bytes; set before any is made */
 
 /* |a - b| <= tolerance (largest |ref|, at least 1) for every element; says where not. */
 void expect_close(const char *what, const float *seen, const float *ref, size_t count, double tolerance);
 
 const plx_kernels *table(const char *device);
+const plx_kernels *tested_table(void); /* the one under test: `cpu`, or that of tests/cuda */
+
+/* Sums of n terms of order 1 in float: 6e-8 sqrt(n) each way, and order of n once; 2e-6 is ten times that for n = 1000. */
+#define SUMS 2e-6
+
+/* Runs the statement with k = the table, out = 0 for ref and 1 for the table under test. */
+#define ON_BOTH(statement)                                          \
+    for (int out = 0; out < 2; out++) {                             \
+        const plx_kernels *k = out ? tested_table() : table("ref"); \
+        statement;                                                  \
+    }
+
+/* Two equal arrays, for the results of ref and the table under test. */
+#define PAIR(name, count, stream)   \
+    float *name[2];                 \
+    name[0] = array(count, stream); \
+    name[1] = array_copy(name[0], count)
 
 #endif

@@ -1,196 +1,6 @@
-/* Every kernel of table `cpu` against `ref`: odd sizes, guards around every array, gradients that add, gradients that are not
- * wanted; and the same bits on 1 and 2 threads. */
+/* Every kernel of the table under test against `ref`: odd sizes, guards around every array, gradients that add, gradients that
+ * are not wanted. The products of matrices and convolutions are in test_kernels_products.c, the field's in test_kernels_field.c. */
 #include "tests/kernel_check.h"
-
-#include "nerf/tensor/ops.h"
-#include "nerf/tensor/scratch.h"
-
-#include <malloc.h>
-#include <omp.h>
-#include <stdint.h>
-
-/* ---- arrays with guards -------------------------------------------------------------------------------------- */
-
-enum { GUARD = 64, MAX_ARRAYS = 512 };
-static const uint32_t guard_bits = 0x7fc0dead; /* a NaN */
-
-static struct {
-    float *base;
-    size_t count;
-} arrays[MAX_ARRAYS];
-static int array_count;
-
-static float *new_array(size_t count) {
-    float *base = malloc((count + 2 * GUARD) * sizeof *base);
-    if (!base || array_count == MAX_ARRAYS) abort();
-    for (size_t i = 0; i < count + 2 * GUARD; i++) memcpy(base + i, &guard_bits, sizeof *base);
-    arrays[array_count].base = base;
-    arrays[array_count++].count = count;
-    return base + GUARD;
-}
-
-float *array(size_t count, unsigned stream) {
-    float *a = new_array(count);
-    plx_rng_fill_normal((plx_rng){77, stream}, a, count);
-    return a;
-}
-
-float *array_copy(const float *from, size_t count) {
-    return memcpy(new_array(count), from, count * sizeof(float));
-}
-
-void free_arrays(void) {
-    for (int k = 0; k < array_count; k++) {
-        for (size_t i = 0; i < GUARD; i++) {
-            const float *before = arrays[k].base + i, *behind = arrays[k].base + GUARD + arrays[k].count + i;
-            EXPECT(memcmp(before, &guard_bits, 4) == 0, "array %d, %zu before its start was written", k,
-                   GUARD - i);
-            EXPECT(memcmp(behind, &guard_bits, 4) == 0, "array %d, %zu behind its end was written", k, i);
-        }
-        free(arrays[k].base);
-    }
-    array_count = 0;
-}
-
-void expect_close(const char *what, const float *seen, const float *ref, size_t count, double tolerance) {
-    double largest = 1, worst = 0;
-    size_t where = 0;
-    for (size_t i = 0; i < count; i++) largest = fmax(largest, fabs(ref[i]));
-    for (size_t i = 0; i < count; i++) {
-        const double error = fabs((double)seen[i] - ref[i]);
-        if (!(error <= worst)) worst = error, where = i; /* NaN too */
-    }
-    EXPECT(worst <= tolerance * largest, "%s: element %zu of %zu is %.9g, ref %.9g (largest %g)", what, where,
-           count, seen[where], ref[where], largest);
-}
-
-const plx_kernels *table(const char *name) {
-    plx_device device;
-    if (plx_device_open(&device, name) < 0) {
-        test_fail(__FILE__, __LINE__, name, "%s", plx_error());
-        abort();
-    }
-    return device.kernels;
-}
-
-static const char *tested[256];
-static int tested_count;
-
-void kernel_is_tested(const char *kernel) {
-    tested[tested_count++] = kernel;
-}
-
-TEST(kernels, every_kernel_is_tested) {
-    static const char *const names[] = {
-#define NAME(name, arguments) #name,
-        PLX_KERNEL_LIST(NAME)};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        bool found = false;
-        for (int k = 0; k < tested_count; k++) found |= strcmp(tested[k], names[i]) == 0;
-        EXPECT(found, "kernel %s has no test", names[i]);
-    }
-}
-
-/* ---- a run on both tables ------------------------------------------------------------------------------------ */
-
-/* Sums of n terms of order 1 in float: 6e-8 sqrt(n) each way, and order of n once; 2e-6 is ten times that for n = 1000. */
-#define SUMS 2e-6
-/* Winograd's transforms: 7e-6 was measured over 128 channels of unit variance (winograd_transforms.h). */
-#define WINOGRAD 2e-5
-
-/* Runs the statement with k = the table, out = 0 for ref and 1 for cpu. */
-#define ON_BOTH(statement)                                 \
-    for (int out = 0; out < 2; out++) {                    \
-        const plx_kernels *k = table(out ? "cpu" : "ref"); \
-        statement;                                         \
-    }
-
-/* Two equal arrays, for the results of ref and cpu. */
-#define PAIR(name, count, stream)   \
-    float *name[2];                 \
-    name[0] = array(count, stream); \
-    name[1] = array_copy(name[0], count)
-
-/* ---- convolution --------------------------------------------------------------------------------------------- */
-
-TESTED(conv_fwd)
-TESTED(conv_bwd)
-
-static const plx_conv_size conv_sizes[] = {
-    {1, 3, 5, 1, 1, 1, 1},    {2, 5, 7, 3, 5, 3, 1},     {3, 6, 4, 7, 2, 3, 2},
-    {1, 4, 6, 5, 33, 5, 1},   {5, 8, 8, 17, 16, 3, 1},   {2, 4, 4, 16, 19, 3, 2},
-    {3, 7, 9, 20, 12, 1, 1},  {2, 4, 4, 32, 64, 3, 1}, /* direct, Winograd for dw */
-    {3, 8, 8, 32, 96, 3, 1},  {1, 9, 13, 64, 32, 3, 1},  {2, 16, 10, 32, 32, 3, 1},
-    {7, 12, 8, 64, 64, 3, 1}, {2, 8, 8, 48, 48, 3, 1},   {3, 12, 9, 48, 80, 3, 1},
-    {2, 8, 8, 16, 48, 3, 1},  {1, 16, 16, 96, 16, 3, 1}, {2, 16, 9, 24, 64, 3, 1},
-    {3, 8, 8, 64, 84, 3, 1},  {1, 8, 12, 29, 43, 3, 1}, /* Winograd */
-    {1, 1, 1, 32, 32, 3, 1},  {1, 2, 2, 4, 4, 3, 2},     {70, 2, 2, 4, 100, 1, 1},
-    {2, 6, 6, 8, 8, 1, 2},
-};
-
-static bool winograd(plx_conv_size s) {
-    return s.K == 3 && s.stride == 1 && s.I >= 16 && s.O >= 16;
-}
-
-TEST(kernels, conv) {
-    for (size_t c = 0; c < sizeof conv_sizes / sizeof *conv_sizes; c++) {
-        const plx_conv_size s = conv_sizes[c];
-        const size_t xs = (size_t)(s.N * s.H * s.W * s.I), ws = (size_t)(s.O * s.K * s.K * s.I);
-        const size_t ys = (size_t)(s.N * (s.H / s.stride) * (s.W / s.stride) * s.O);
-        const float *x = array(xs, 1), *w = array(ws, 2), *b = array((size_t)s.O, 3), *dy = array(ys, 4);
-        char what[128];
-        snprintf(what, sizeof what, "conv %dx%dx%dx%d -> %d, K %d, stride %d", s.N, s.H, s.W, s.I, s.O, s.K,
-                 s.stride);
-        const double tolerance = winograd(s) ? WINOGRAD : SUMS;
-        for (int bias = 0; bias < 2; bias++) {
-            PAIR(y, ys, 5);
-            ON_BOTH(k->conv_fwd(s, x, w, bias ? b : NULL, y[out]))
-            expect_close(what, y[1], y[0], ys, tolerance);
-        }
-        const float *dx0 = array(xs, 6), *dw0 = array(ws, 7), *db0 = array((size_t)s.O, 8);
-        float *dx = array_copy(dx0, xs), *dw = array_copy(dw0, ws), *db = array_copy(db0, (size_t)s.O);
-        table("ref")->conv_bwd(s, x, w, dy, dx, dw, db);
-        for (int wanted = 0; wanted < 8; wanted++) {
-            const bool of_x = wanted & 1, of_w = wanted & 2, of_b = wanted & 4;
-            float *dx1 = array_copy(dx0, xs), *dw1 = array_copy(dw0, ws), *db1 = array_copy(db0, (size_t)s.O);
-            table("cpu")->conv_bwd(s, x, w, dy, of_x ? dx1 : NULL, of_w ? dw1 : NULL, of_b ? db1 : NULL);
-            expect_close(what, dx1, of_x ? dx : dx0, xs, tolerance);
-            expect_close(what, dw1, of_w ? dw : dw0, ws, tolerance);
-            expect_close(what, db1, of_b ? db : db0, (size_t)s.O, SUMS);
-        }
-        free_arrays();
-    }
-}
-
-TESTED(linear_fwd)
-TESTED(linear_bwd)
-
-TEST(kernels, linear) {
-    static const struct {
-        size_t M;
-        int I, O;
-    } sizes[] = {{1, 1, 1}, {3, 5, 7}, {64, 33, 65}, {129, 20, 130}, {515, 16, 3}, {1, 200, 100}};
-    for (size_t c = 0; c < sizeof sizes / sizeof *sizes; c++) {
-        const size_t M = sizes[c].M, I = (size_t)sizes[c].I, O = (size_t)sizes[c].O;
-        const float *x = array(M * I, 1), *w = array(O * I, 2), *b = array(O, 3), *dy = array(M * O, 4);
-        for (int some = 0; some < 8; some++) {
-            PAIR(y, M * O, 5);
-            PAIR(dx, M * I, 6);
-            PAIR(dw, O * I, 7);
-            PAIR(db, O, 8);
-            ON_BOTH({
-                k->linear_fwd(M, (int)I, (int)O, x, w, some & 1 ? b : NULL, y[out]);
-                k->linear_bwd(M, (int)I, (int)O, x, w, dy, some & 1 ? dx[out] : NULL,
-                              some & 2 ? dw[out] : NULL, some & 4 ? db[out] : NULL);
-            })
-            expect_close("linear y", y[1], y[0], M * O, SUMS);
-            expect_close("linear dx", dx[1], dx[0], M * I, SUMS);
-            expect_close("linear dw", dw[1], dw[0], O * I, SUMS);
-            expect_close("linear db", db[1], db[0], O, SUMS);
-        }
-        free_arrays();
-    }
-}
 
 /* ---- norm ---------------------------------------------------------------------------------------------------- */
 
@@ -229,7 +39,7 @@ TEST(kernels, norm) {
             expect_close("norm dx", dx[1], dx[0], xs, tolerance);
             const plx_norm_size again = {s.N, s.P, s.C, s.groups, s.silu, true};
             float *y2 = array(xs, 12);
-            table("cpu")->norm_fwd(again, x, gamma, beta, scaled ? film : NULL, mr[1], y2);
+            tested_table()->norm_fwd(again, x, gamma, beta, scaled ? film : NULL, mr[1], y2);
             EXPECT(memcmp(y[1], y2, xs * sizeof(float)) == 0, "norm y: other bits from known statistics");
             expect_close("norm dgamma", dg[1], dg[0], C, tolerance);
             expect_close("norm dbeta", db[1], db[0], C, tolerance);
@@ -278,12 +88,13 @@ TEST(kernels, pointwise) {
 
 /* A number that is none goes through: it must stop the run at the loss, not vanish on the way. */
 TEST(kernels, nan_passes_through) {
-    const float x[3] = {1, NAN, -INFINITY};
-    float y[3];
-    table("cpu")->silu_fwd(3, x, y);
+    float *x = array(3, 1), *y = array(3, 2);
+    x[1] = NAN, x[2] = -INFINITY;
+    tested_table()->silu_fwd(3, x, y);
     EXPECT(isnan(y[1]), "silu(NaN) = %g", y[1]);
-    table("cpu")->sigmoid_fwd(3, x, y);
+    tested_table()->sigmoid_fwd(3, x, y);
     EXPECT(isnan(y[1]) && y[2] >= 0 && y[2] < 1e-37f, "sigmoid(NaN) = %g, sigmoid(-inf) = %g", y[1], y[2]);
+    free_arrays();
 }
 
 /* ---- attention ----------------------------------------------------------------------------------------------- */
@@ -412,104 +223,4 @@ TEST(kernels, pixels) {
         expect_close("depth_to_space dx", dto_space[1], dto_space[0], n, 0);
         free_arrays();
     }
-}
-
-/* ---- the same bits on 1, 2 and 3 threads --------------------------------------------------------------------- */
-
-typedef struct results {
-    float *data[16];
-    size_t count[16];
-    int used;
-} results;
-
-static float *result(results *r, size_t count, unsigned stream) {
-    r->count[r->used] = count;
-    return r->data[r->used++] = array(count, stream);
-}
-
-/* Large enough that the work is shared. Denormal numbers are among the inputs. */
-static results run_all(int threads) {
-    results r = {.used = 0};
-    omp_set_num_threads(threads);
-    const plx_kernels *k = table("cpu");
-    static const plx_conv_size convs[] = {
-        {5, 16, 16, 32, 64, 3, 1}, {3, 8, 8, 20, 24, 3, 2}, {4, 8, 8, 96, 40, 1, 1}};
-    for (size_t c = 0; c < sizeof convs / sizeof *convs; c++) {
-        const plx_conv_size s = convs[c];
-        const size_t xs = (size_t)(s.N * s.H * s.W * s.I), ws = (size_t)(s.O * s.K * s.K * s.I);
-        const size_t ys = (size_t)(s.N * (s.H / s.stride) * (s.W / s.stride) * s.O);
-        float *x = array(xs, 1), *w = array(ws, 2), *b = array((size_t)s.O, 3);
-        for (size_t i = 0; i < xs; i += 3) x[i] *= 1e-39f;
-        float *y = result(&r, ys, 4), *dx = result(&r, xs, 5), *dw = result(&r, ws, 6),
-              *db = result(&r, (size_t)s.O, 7);
-        k->conv_fwd(s, x, w, b, y);
-        k->conv_bwd(s, x, w, y, dx, dw, db);
-    }
-    const plx_norm_size ns = {3, 400, 48, 6, true, false};
-    const size_t n = (size_t)ns.N * ns.P * ns.C;
-    float *x = array(n, 1), *gamma = array(48, 2), *beta = array(48, 3), *mr = array(36, 4),
-          *y = result(&r, n, 5);
-    k->norm_fwd(ns, x, gamma, beta, NULL, mr, y);
-    k->norm_bwd(ns, x, gamma, beta, NULL, mr, y, result(&r, n, 6), gamma, beta, NULL);
-    const plx_attention_size as = {2, 200, 200, 2, 32};
-    const size_t an = 2 * 200 * 64;
-    float *q = array(an, 1), *lse = array(800, 2);
-    float *ay = result(&r, an, 3), *dq = result(&r, an, 4);
-    k->attention_fwd(as, q, q, q, lse, ay);
-    k->attention_bwd(as, q, q, q, lse, ay, ay, dq, dq, dq);
-    return r;
-}
-
-TEST(kernels, same_bits_on_any_number_of_threads) {
-    const int threads = omp_get_max_threads();
-    const results one = run_all(1);
-    for (int t = 2; t <= 3; t++) {
-        const results other = run_all(t);
-        for (int i = 0; i < one.used; i++)
-            EXPECT(memcmp(one.data[i], other.data[i], one.count[i] * sizeof(float)) == 0,
-                   "result %d differs between 1 and %d threads", i, t);
-    }
-    omp_set_num_threads(threads);
-    free_arrays();
-}
-
-/* ---- memory -------------------------------------------------------------------------------------------------- */
-
-/* A small network forward and backward. */
-static void one_step(plx_tape *t, float *const *parameters) {
-    static float image[2 * 16 * 16 * 32], target[2 * 8 * 8 * 32];
-    plx_tape_reset(t);
-    plx_tensor *w3 = plx_tape_input(t, PLX_SHAPE(32, 3, 3, 32), parameters[0], true);
-    plx_tensor *w5 = plx_tape_input(t, PLX_SHAPE(33, 5, 5, 32), parameters[0], true);
-    plx_tensor *w1 = plx_tape_input(t, PLX_SHAPE(32, 33), parameters[0], true);
-    plx_tensor *gamma = plx_tape_input(t, PLX_SHAPE(32), parameters[1], true);
-    plx_tensor *x = plx_conv2d(t, plx_tape_input(t, PLX_SHAPE(2, 16, 16, 32), image, false), w3, gamma, 1);
-    x = plx_group_norm(t, x, gamma, gamma, 8, NULL, true);
-    x = plx_conv2d(t, plx_conv2d(t, x, w3, NULL, 2), w5, NULL, 1);
-    x = plx_linear(t, x, w1, gamma);
-    plx_tensor *tokens = plx_reshape(t, x, PLX_SHAPE(2, 64, 32));
-    plx_tape_backward(t, plx_loss_lp(t, plx_attention(t, tokens, tokens, tokens, 2), target, NULL, 2));
-}
-
-/* After the first step the tape's arena, the kernels' scratch and the heap stay as they are. */
-TEST(kernels, second_step_allocates_nothing) {
-    plx_device device;
-    plx_tape *t;
-    REQUIRE(plx_device_open(&device, "cpu") == 0, "%s", plx_error());
-    REQUIRE(plx_tape_create(&t, device, 1 << 26, true) == 0, "%s", plx_error());
-    float *const parameters[2] = {array(33 * 25 * 32, 1), array(32, 2)};
-    one_step(t, parameters);
-    one_step(t, parameters); /* the C library's own lists settle */
-    const size_t arena = plx_tape_peak_bytes(t), scratch = plx_scratch_grown(), heap = mallinfo2().uordblks;
-    for (int step = 0; step < 3; step++) one_step(t, parameters);
-    EXPECT(plx_tape_peak_bytes(t) == arena, "the tape's arena grew from %zu to %zu bytes", arena,
-           plx_tape_peak_bytes(t));
-    EXPECT(plx_scratch_grown() == scratch, "scratch grew %zu times", plx_scratch_grown() - scratch);
-#ifndef __SANITIZE_ADDRESS__ /* whose heap is not the C library's */
-    EXPECT(mallinfo2().uordblks == heap, "the heap grew from %zu to %zu bytes", heap,
-           (size_t)mallinfo2().uordblks);
-#endif
-    (void)heap;
-    plx_tape_free(t);
-    free_arrays();
 }

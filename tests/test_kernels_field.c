@@ -1,4 +1,4 @@
-/* The field's kernels of table `cpu` against `ref`. */
+/* The field's kernels of the table under test against `ref`. */
 #include "tests/kernel_check.h"
 #include "nerf/core/rng.h"
 
@@ -57,13 +57,13 @@ TEST(kernels, field) {
         float *coords = array(5 * M, 1);
         /* Inside and outside [-1,1]. */
         for (size_t i = 0; i < 5 * M; i++) coords[i] *= 0.7f;
-        const plx_points points = {(int)M, fields[c].start, coords};
+        const plx_points points = {(int)M, int_array(fields[c].start, (size_t)s.N + 1), coords};
         const plx_field_tensors p = make_tensors(s, 10, 0.3f);
         const float *dvalues = array(4 * M, 2);
         float *values[2];
         plx_field_tensors d[2];
         for (int out = 0; out < 2; out++) {
-            const plx_kernels *k = table(out ? "cpu" : "ref");
+            const plx_kernels *k = out ? tested_table() : table("ref");
             values[out] = array(4 * M, 3);
             d[out] = make_tensors(s, 20, 1);
             k->field_fwd(s, &p, points, values[out]);
@@ -90,6 +90,7 @@ TEST(kernels, field_has_the_same_bits_on_two_threads) {
     sizes_of(c->size, size);
     const float *coords = array(5 * M, 1), *dvalues = array(4 * M, 2);
     const plx_field_tensors p = make_tensors(c->size, 10, 0.3f);
+    const plx_points points = {(int)M, int_array(c->start, (size_t)c->size.N + 1), coords};
     for (size_t i = 0; i < size[0]; i += 3) p.xy[i] *= 1e-38f;
     float *values[2];
     plx_field_tensors d[2];
@@ -97,8 +98,8 @@ TEST(kernels, field_has_the_same_bits_on_two_threads) {
         omp_set_num_threads(run + 1);
         values[run] = array(4 * M, 3);
         d[run] = make_tensors(c->size, 20, 1);
-        table("cpu")->field_fwd(c->size, &p, (plx_points){(int)M, c->start, coords}, values[run]);
-        table("cpu")->field_bwd(c->size, &p, (plx_points){(int)M, c->start, coords}, dvalues, &d[run]);
+        tested_table()->field_fwd(c->size, &p, points, values[run]);
+        tested_table()->field_bwd(c->size, &p, points, dvalues, &d[run]);
     }
     omp_set_num_threads(threads);
     EXPECT(memcmp(values[0], values[1], 4 * M * sizeof(float)) == 0, "the values differ");
@@ -115,13 +116,14 @@ TESTED(first_hit_bwd)
 
 TEST(kernels, rays) {
     enum { R = 77 };
-    int start[R + 1] = {0}, slab[R];
+    int starts[R + 1] = {0}, slabs[R];
     for (int r = 0; r < R; r++) {
         const int samples = r % 5 == 4 ? 0 : r % 13 + 1; /* some rays have none */
-        start[r + 1] = start[r] + samples;
-        slab[r] = samples > 2 ? r % 3 : 0;
+        starts[r + 1] = starts[r] + samples;
+        slabs[r] = samples > 2 ? r % 3 : 0;
     }
-    const size_t S = (size_t)start[R];
+    const size_t S = (size_t)starts[R];
+    const int *start = int_array(starts, R + 1), *slab = int_array(slabs, R);
     float *t = array(S, 1), *length = array(S, 2), *values = array(4 * S, 3);
     for (size_t i = 0; i < S; i++) {
         t[i] = 1 + 0.01f * (float)i;
@@ -133,7 +135,7 @@ TEST(kernels, rays) {
     const plx_rays rays = {R, (int)S, start, t, length};
     float *out[2], *dvalues[2], *hit[2], *dhit[2];
     for (int k = 0; k < 2; k++) {
-        const plx_kernels *kernels = table(k ? "cpu" : "ref");
+        const plx_kernels *kernels = k ? tested_table() : table("ref");
         out[k] = array(5 * R, 6), dvalues[k] = array(4 * S, 7), hit[k] = array(2 * R, 8),
         dhit[k] = array(4 * S, 9);
         kernels->composite_fwd(rays, values, out[k]);
@@ -152,19 +154,20 @@ TEST(kernels, rays) {
 /* Almost empty samples round to no light rather than to less than none; NaN is not hidden. */
 TEST(kernels, compositing_makes_no_light) {
     enum { S = 40 };
-    const int start[3] = {0, S, 2 * S};
-    float t[2 * S], length[2 * S], values[8 * S], out[10];
+    const int starts[3] = {0, S, 2 * S}, *start = int_array(starts, 3);
+    float *t = array(2 * S, 1), *length = array(2 * S, 2), *values = array(8 * S, 3), *out = array(10, 4);
     for (int i = 0; i < 2 * S; i++) {
         t[i] = 1, length[i] = 0.02f;
         values[4 * i] = i < S ? 1e-6f * (float)(i + 1) : 1;
         for (int c = 1; c < 4; c++) values[4 * i + c] = 1;
     }
     values[4 * (S + 3)] = NAN;
-    table("cpu")->composite_fwd((plx_rays){2, 2 * S, start, t, length}, values, out);
+    tested_table()->composite_fwd((plx_rays){2, 2 * S, start, t, length}, values, out);
     for (int c = 0; c < 5; c++) {
         /* 1 - exp(-1.6e-5), in steps of the exponential's rounding, 1.2e-7 */
         EXPECT(out[c] >= 0 && fabsf(out[c] - 1.64e-5f) < 5e-7f, "channel %d of thin mist: %g", c,
                (double)out[c]);
         EXPECT(isnan(out[5 + c]), "channel %d past a NaN: %g", c, (double)out[5 + c]);
     }
+    free_arrays();
 }

@@ -223,7 +223,8 @@ void *emulation_shared(const void *key, size_t bytes) {
     for (int k = 0; k < shared_count; k++)
         if (shared[k].key == key) return shared[k].memory;
     shared_bytes += bytes;
-    if (shared_bytes > emulation_shared_limit || shared_count == 64) fail("%zu bytes of shared memory", shared_bytes);
+    if (shared_bytes > emulation_shared_limit || shared_count == 64)
+        fail("%zu bytes of shared memory", shared_bytes);
     shared[shared_count].key = key;
     void *memory = aligned_alloc(16, (bytes + 15) / 16 * 16);
     memset(memory, 0xff, bytes); /* NaN */

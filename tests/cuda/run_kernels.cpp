@@ -1,0 +1,78 @@
+/* The kernels of nerf/tensor/cuda_*.cu under tests/cuda/emulation.h, in the loops of tests/test_kernels*.c. The environment says how:
+ *   EMULATION_ORDER=0..5   the order of threads and blocks
+ *   EMULATION_LOG=FILE     a line for every launch: the kernel, and a hash of all arrays behind it. Files of two orders are equal, or
+ *                          the kernel of the first line that differs has a race
+ *   EMULATION_SHIFT=1      every array starts a float behind a multiple of 16 bytes */
+extern "C" {
+#include "tests/kernel_check.h"
+}
+#include "nerf/tensor/cuda_kernels.h"
+#include "nerf/tensor/cuda_launch.h"
+
+/* ---- the device layer, as far as kernels see it ------------------------------------------------------------------ */
+
+static struct {
+    float *memory;
+    size_t floats;
+} scratch[PLX_CUDA_SLOTS];
+
+cudaStream_t plx_cuda_stream(void) {
+    return nullptr;
+}
+
+/* Exactly as large as asked for, and NaN everywhere. */
+float *plx_cuda_scratch(int slot, size_t floats) {
+    free(scratch[slot].memory);
+    scratch[slot].memory = (float *)aligned_alloc(256, (floats * sizeof(float) + 255) / 256 * 256);
+    scratch[slot].floats = floats;
+    memset(scratch[slot].memory, 0xff, floats * sizeof(float));
+    return scratch[slot].memory;
+}
+
+static FILE *launch_log;
+
+void plx_cuda_launched(const char *kernel) {
+    if (!launch_log) return;
+    uint64_t hash = arrays_hash();
+    for (const auto &one : scratch) hash = hash * 31 + bits_hash(one.memory, one.floats);
+    fprintf(launch_log, "%s %016llx\n", kernel, (unsigned long long)hash);
+}
+
+/* ---- the tables --------------------------------------------------------------------------------------------------- */
+
+/* Those of cuBLASLt and cuDNN, which tests/cuda/standins.c tests. */
+static bool of_a_library(const char *kernel) {
+    return strncmp(kernel, "conv_", 5) == 0 || strncmp(kernel, "linear_", 7) == 0;
+}
+
+#define WEAK(name, arguments) extern "C" __attribute__((weak)) void plx_cuda_##name arguments;
+PLX_KERNEL_LIST(WEAK)
+
+static plx_kernels ref_table, cuda_table;
+
+const plx_kernels *table(const char *) {
+    return &ref_table;
+}
+
+const plx_kernels *tested_table(void) {
+    return &cuda_table;
+}
+
+TEST(kernels, every_kernel_has_a_launcher) {
+#define PRESENT(name, arguments) EXPECT(cuda_table.name || of_a_library(#name), "nothing launches %s", #name);
+    PLX_KERNEL_LIST(PRESENT)
+}
+
+__attribute__((constructor)) static void prepare(void) {
+    plx_kernels_ref(&ref_table);
+    plx_kernels_field_ref(&ref_table);
+#define FILL(name, arguments)          \
+    cuda_table.name = plx_cuda_##name; \
+    if (of_a_library(#name)) kernel_is_tested(#name);
+    PLX_KERNEL_LIST(FILL)
+    const char *order = getenv("EMULATION_ORDER"), *log = getenv("EMULATION_LOG"),
+               *shift = getenv("EMULATION_SHIFT");
+    emulation_order = order ? atoi(order) : 0;
+    array_shift = shift && atoi(shift);
+    if (log && !(launch_log = fopen(log, "w"))) abort();
+}
