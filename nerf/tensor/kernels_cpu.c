@@ -14,7 +14,7 @@ static inline size_t least(size_t a, size_t b) {
 }
 
 static inline vector load_some(const float *p, size_t count) {
-    if (count >= PLX_LANES) return plx_vload(p);
+    if (count >= PLX_LANES) return plx_load(p);
     vector v = {0};
     memcpy(&v, p, count * sizeof(float));
     return v;
@@ -22,7 +22,7 @@ static inline vector load_some(const float *p, size_t count) {
 
 static inline void store_some(float *p, vector v, size_t count) {
     if (count >= PLX_LANES)
-        plx_vstore(p, v);
+        plx_store(p, v);
     else
         memcpy(p, &v, count * sizeof(float));
 }

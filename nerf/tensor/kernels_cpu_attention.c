@@ -54,9 +54,9 @@ static float most_of(vector v) {
 static float exponentials(float *row, int count, float scale, float top) {
     vector sum = {0};
     for (int j = 0; j < count; j += PLX_LANES) {
-        vector e = plx_exp(scale * plx_vload(row + j) - top);
+        vector e = plx_exp(scale * plx_load(row + j) - top);
         for (int i = count - j; i < PLX_LANES; i++) e[i] = 0;
-        plx_vstore(row + j, e);
+        plx_store(row + j, e);
         sum += e;
     }
     return sum_of(sum);
@@ -65,8 +65,8 @@ static float exponentials(float *row, int count, float scale, float top) {
 /* The largest of scale row. */
 static float largest(float *row, int count, float scale) {
     for (int j = count; j % PLX_LANES != 0; j++) row[j] = row[0];
-    vector most = plx_vload(row);
-    for (int j = PLX_LANES; j < count; j += PLX_LANES) most = plx_max(most, plx_vload(row + j));
+    vector most = plx_load(row);
+    for (int j = PLX_LANES; j < count; j += PLX_LANES) most = plx_max(most, plx_load(row + j));
     return scale * most_of(most);
 }
 

@@ -39,7 +39,7 @@ static norm_work begin_work(plx_norm_size s) {
 }
 
 static inline vector load_some(const float *p, int count) {
-    if (count >= PLX_LANES) return plx_vload(p);
+    if (count >= PLX_LANES) return plx_load(p);
     vector v = {0};
     memcpy(&v, p, (size_t)count * sizeof(float));
     return v;
@@ -47,7 +47,7 @@ static inline vector load_some(const float *p, int count) {
 
 static inline void store_some(float *p, vector v, int count) {
     if (count >= PLX_LANES)
-        plx_vstore(p, v);
+        plx_store(p, v);
     else
         memcpy(p, &v, (size_t)count * sizeof(float));
 }
@@ -69,8 +69,8 @@ static void block_statistics(plx_norm_size s, const norm_work *k, const float *x
             const vector d = load_some(in + (size_t)p * s.C, s.C - c) - mean;
             squares += d * d;
         }
-        plx_vstore(k->first + at + c, mean);
-        plx_vstore(k->second + at + c, squares);
+        plx_store(k->first + at + c, mean);
+        plx_store(k->second + at + c, squares);
     }
 }
 
@@ -132,8 +132,8 @@ static void norm_fwd(plx_norm_size s, const float *x, const float *gamma, const 
         for (int n = 0; n < s.N; n++)
             for (int block = 0; block < k.blocks; block++)
                 for (int c = 0; c < s.C; c += PLX_LANES) {
-                    const vector a = plx_vload(k.a + (size_t)n * k.stride + c);
-                    const vector b = plx_vload(k.b + (size_t)n * k.stride + c);
+                    const vector a = plx_load(k.a + (size_t)n * k.stride + c);
+                    const vector b = plx_load(k.b + (size_t)n * k.stride + c);
                     for (int p = PIXELS * block; p < block_end(s, block); p++) {
                         const size_t at = ((size_t)n * s.P + p) * s.C + c;
                         const vector u = a * load_some(x + at, s.C - c) + b;
@@ -156,8 +156,8 @@ static void block_sums(plx_norm_size s, const norm_work *k, const float *x, cons
     const size_t to = ((size_t)n * (size_t)k->blocks + (size_t)block) * k->stride;
     for (int c = 0; c < s.C; c += PLX_LANES) {
         const size_t channel = (size_t)n * k->stride + c;
-        const vector a = plx_vload(k->a + channel), b = plx_vload(k->b + channel);
-        const vector mean = plx_vload(k->c + channel), rstd = plx_vload(k->d + channel);
+        const vector a = plx_load(k->a + channel), b = plx_load(k->b + channel);
+        const vector mean = plx_load(k->c + channel), rstd = plx_load(k->d + channel);
         vector s1 = {0}, s2 = {0};
         for (int p = PIXELS * block; p < block_end(s, block); p++) {
             const size_t at = ((size_t)n * s.P + p) * s.C + c;
@@ -166,8 +166,8 @@ static void block_sums(plx_norm_size s, const norm_work *k, const float *x, cons
             s1 += du;
             s2 += du * (in - mean);
         }
-        plx_vstore(k->first + to + c, s1);
-        plx_vstore(k->second + to + c, s2 * rstd);
+        plx_store(k->first + to + c, s1);
+        plx_store(k->second + to + c, s2 * rstd);
     }
 }
 
@@ -232,9 +232,9 @@ static void add_input_gradients(plx_norm_size s, const norm_work *k, const float
                                 int block, float *dx) {
     for (int c = 0; c < s.C; c += PLX_LANES) {
         const size_t channel = (size_t)n * k->stride + c;
-        const vector a = plx_vload(k->a + channel), b = plx_vload(k->b + channel);
-        const vector slope = plx_vload(k->c + channel), tilt = plx_vload(k->d + channel);
-        const vector offset = plx_vload(k->first + (size_t)n * (size_t)k->blocks * k->stride + c);
+        const vector a = plx_load(k->a + channel), b = plx_load(k->b + channel);
+        const vector slope = plx_load(k->c + channel), tilt = plx_load(k->d + channel);
+        const vector offset = plx_load(k->first + (size_t)n * (size_t)k->blocks * k->stride + c);
         for (int p = PIXELS * block; p < block_end(s, block); p++) {
             const size_t at = ((size_t)n * s.P + p) * s.C + c;
             const vector in = load_some(x + at, s.C - c);

@@ -68,10 +68,10 @@ static void encode(tile *q, int frequencies, float *row) {
     memcpy(row + 2 * TILE, q->coords[4], sizeof q->coords[4]);
     for (int p = 0; p < TILE; p += PLX_LANES) {
         plx_vector sine, cosine;
-        sine_cosine(plx_vload(q->coords[4] + p), &sine, &cosine);
+        sine_cosine(plx_load(q->coords[4] + p), &sine, &cosine);
         for (int f = 0; f < frequencies; f++) { /* angles double */
-            plx_vstore(row + (3 + 2 * f) * TILE + p, sine);
-            plx_vstore(row + (4 + 2 * f) * TILE + p, cosine);
+            plx_store(row + (3 + 2 * f) * TILE + p, sine);
+            plx_store(row + (4 + 2 * f) * TILE + p, cosine);
             const plx_vector next = 2 * sine * cosine;
             cosine = 1 - 2 * sine * sine;
             sine = next;
@@ -123,10 +123,10 @@ static void decode(plx_field_size s, const plx_field_tensors *p, tile *q) {
     plx_product_run(PLX_BIAS_SILU, second);
     plx_product_run(PLX_BIAS, layer(plx_field_outputs(s), s.H, p->w3, p->b3, q->h2, q->out[0]));
     for (int i = 0; i < TILE; i += PLX_LANES) {
-        const plx_vector raw = plx_vload(q->out[0] + i);
-        plx_vstore(q->out[0] + i, plx_exp(plx_min(plx_max(raw, plx_vsplat(-12)), plx_vsplat(9))));
+        const plx_vector raw = plx_load(q->out[0] + i);
+        plx_store(q->out[0] + i, plx_exp(plx_min(plx_max(raw, plx_splat(-12)), plx_splat(9))));
         for (int o = 1; o < plx_field_outputs(s); o++)
-            plx_vstore(q->out[o] + i, plx_sigmoid(plx_vload(q->out[o] + i)));
+            plx_store(q->out[o] + i, plx_sigmoid(plx_load(q->out[o] + i)));
     }
 }
 
@@ -206,9 +206,9 @@ static void outputs_back(plx_field_size s, const tile *q, const float *dvalues, 
 /* sums (rows,16) += y (rows,TILE), lane by lane */
 static void add_lanes(int rows, const float *y, float *sums) {
     for (int r = 0; r < rows; r++) {
-        plx_vector sum = plx_vload(sums + r * PLX_LANES);
-        for (int i = 0; i < TILE; i += PLX_LANES) sum += plx_vload(y + r * TILE + i);
-        plx_vstore(sums + r * PLX_LANES, sum);
+        plx_vector sum = plx_load(sums + r * PLX_LANES);
+        for (int i = 0; i < TILE; i += PLX_LANES) sum += plx_load(y + r * TILE + i);
+        plx_store(sums + r * PLX_LANES, sum);
     }
 }
 
@@ -333,7 +333,7 @@ static void add_transposed(float *sum, const float *x, size_t rows, size_t colum
 }
 
 static void add_sums(float *sum, const float *lanes, size_t n) {
-    for (size_t i = 0; i < n; i++) sum[i] += plx_sum(plx_vload(lanes + i * PLX_LANES));
+    for (size_t i = 0; i < n; i++) sum[i] += plx_sum(plx_load(lanes + i * PLX_LANES));
 }
 
 static void add_weights(plx_field_size s, const part *d, const plx_field_tensors *dp) {

@@ -7,8 +7,8 @@ enum { LANES = PLX_LANES };
 /* The position among `count` texels: whole part, fraction, and `step` where there is a next texel. */
 static void split(const float *at, int count, int step, plx_ivector *whole, plx_vector *fraction,
                   plx_ivector *next) {
-    plx_vector x = (plx_vload(at) + 1) * 0.5f * (float)count - 0.5f;
-    x = plx_min(plx_max(x, plx_vsplat(0)), plx_vsplat((float)(count - 1)));
+    plx_vector x = (plx_load(at) + 1) * 0.5f * (float)count - 0.5f;
+    x = plx_min(plx_max(x, plx_splat(0)), plx_splat((float)(count - 1)));
     *whole = __builtin_convertvector(x, plx_ivector);
     *fraction = x - __builtin_convertvector(*whole, plx_vector);
     *next = (*whole + 1 < count) & step;
@@ -24,10 +24,10 @@ void plx_taps_find(plx_taps *t, const int size[2], int channels, const float *ro
         memcpy(t->first + p, &first, sizeof first);
         memcpy(t->right + p, &right, sizeof right);
         memcpy(t->down + p, &down, sizeof down);
-        plx_vstore(t->weight[0] + p, (1 - fy) * (1 - fx));
-        plx_vstore(t->weight[1] + p, (1 - fy) * fx);
-        plx_vstore(t->weight[2] + p, fy * (1 - fx));
-        plx_vstore(t->weight[3] + p, fy * fx);
+        plx_store(t->weight[0] + p, (1 - fy) * (1 - fx));
+        plx_store(t->weight[1] + p, (1 - fy) * fx);
+        plx_store(t->weight[2] + p, fy * (1 - fx));
+        plx_store(t->weight[3] + p, fy * fx);
     }
 }
 
@@ -82,9 +82,9 @@ void plx_taps_read(const plx_taps *t, const float *plane, int begin, int count, 
                              t->weight[2][i] * load8(b) + t->weight[3][i] * load8(b + right);
                     memcpy(read[i - p], &sum, sizeof sum);
                 } else {
-                    plx_vector sum = t->weight[0][i] * plx_vload(a) + t->weight[1][i] * plx_vload(a + right) +
-                                     t->weight[2][i] * plx_vload(b) + t->weight[3][i] * plx_vload(b + right);
-                    plx_vstore(read[i - p], sum);
+                    plx_vector sum = t->weight[0][i] * plx_load(a) + t->weight[1][i] * plx_load(a + right) +
+                                     t->weight[2][i] * plx_load(b) + t->weight[3][i] * plx_load(b + right);
+                    plx_store(read[i - p], sum);
                 }
             }
             plx_transpose(read[0], LANES, run, LANES, out + c * PLX_TILE + p, PLX_TILE);
@@ -94,7 +94,7 @@ void plx_taps_read(const plx_taps *t, const float *plane, int begin, int count, 
 static inline __attribute__((always_inline)) void add_tap(float *to, int count, float weight,
                                                           const float *d) {
     int c = 0;
-    for (; c + LANES <= count; c += LANES) plx_vstore(to + c, plx_vload(to + c) + weight * plx_vload(d + c));
+    for (; c + LANES <= count; c += LANES) plx_store(to + c, plx_load(to + c) + weight * plx_load(d + c));
     for (; c < count; c++) to[c] += weight * d[c];
 }
 

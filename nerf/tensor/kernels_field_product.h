@@ -50,29 +50,35 @@ PLX_INLINED void plx_product_block(const plx_product *p, enum plx_product_kind k
     plx_vector sum[PLX_BLOCK_ROWS][PLX_BLOCK_VECTORS];
     for (int i = 0; i < R; i++)
         for (int v = 0; v < V; v++)
-            sum[i][v] = plx_vsplat(kind == PLX_BIAS || kind == PLX_BIAS_SILU ? p->bias[r + i] : 0);
+            sum[i][v] = plx_splat(kind == PLX_BIAS || kind == PLX_BIAS_SILU ? p->bias[r + i] : 0);
     for (int k = 0; k < p->K; k++, x += N, w += p->w.column) {
         plx_vector xk[PLX_BLOCK_VECTORS];
         for (int v = 0; v < V; v++) {
-            xk[v] = plx_vload(x + v * PLX_LANES);
+            xk[v] = plx_load(x + v * PLX_LANES);
             PLX_KEEP(xk[v]);
         }
         for (int i = 0; i < R; i++)
             for (int v = 0; v < V; v++) sum[i][v] += w[(size_t)i * p->w.row] * xk[v];
     }
-    for (int i = 0; i < R; i++)
-        for (int v = 0; v < V; v++) {
-            const size_t at = first + (size_t)i * N + (size_t)v * PLX_LANES;
-            plx_vector y = sum[i][v];
-            if (kind == PLX_ADD) y += plx_vload(p->y + at);
-            if (kind == PLX_TIMES_SLOPE) y *= plx_vload(p->slope + at);
-            if (kind == PLX_BIAS_SILU) {
-                const plx_vector s = plx_sigmoid(y);
-                y *= s;
-                if (p->slope) plx_vstore(p->slope + at, s + y * (1 - s));
-            }
-            plx_vstore(p->y + at, y);
+    for (int i = 0; i < R; i += 2) {
+        plx_vector s[2 * PLX_BLOCK_VECTORS];
+        const int rows = R - i < 2 ? R - i : 2;
+        if (kind == PLX_BIAS_SILU) {
+            for (int j = 0; j < rows * V; j++) s[j] = sum[i + j / V][j % V];
+            plx_sigmoids(s, rows * V);
         }
+        for (int j = 0; j < rows * V; j++) {
+            const size_t at = first + (size_t)(i + j / V) * N + (size_t)(j % V) * PLX_LANES;
+            plx_vector y = sum[i + j / V][j % V];
+            if (kind == PLX_ADD) y += plx_load(p->y + at);
+            if (kind == PLX_TIMES_SLOPE) y *= plx_load(p->slope + at);
+            if (kind == PLX_BIAS_SILU) {
+                y *= s[j];
+                if (p->slope) plx_store(p->slope + at, s[j] + y * (1 - s[j]));
+            }
+            plx_store(p->y + at, y);
+        }
+    }
 }
 
 PLX_INLINED void plx_product_rows(const plx_product *p, enum plx_product_kind kind, int V, int n) {

@@ -28,7 +28,7 @@ static const float *light_behind(plx_rays run, const float *values) {
             behind[i - begin] = (float)-tau;
         }
     }
-    for (int i = 0; i < samples; i += PLX_LANES) plx_vstore(behind + i, plx_exp(plx_vload(behind + i)));
+    for (int i = 0; i < samples; i += PLX_LANES) plx_store(behind + i, plx_exp(plx_load(behind + i)));
     return behind;
 }
 

@@ -1,5 +1,5 @@
-/* Floats by the vector: the processor's widest, by the compilers' vector extensions; and sixteen at a time where a layout
- * is by sixteens, in two registers without AVX-512 (arithmetic only: gcc takes comparisons of two registers apart). */
+/* Floats by the vector: the processor's widest, by the compilers' vector extensions. (Of wider ones gcc takes comparisons
+ * apart, lane by lane.) */
 #ifndef PLX_SIMD_H
 #define PLX_SIMD_H
 
@@ -16,34 +16,20 @@ enum { PLX_LANES = 8 };
 #endif
 typedef float plx_vector __attribute__((vector_size(4 * PLX_LANES)));
 typedef int32_t plx_ivector __attribute__((vector_size(4 * PLX_LANES)));
-typedef float plx_f16 __attribute__((vector_size(64)));
 
 /* Anywhere in an array of floats. */
 typedef float plx_vector_unaligned __attribute__((vector_size(4 * PLX_LANES), aligned(4), may_alias));
-typedef float plx_f16_unaligned __attribute__((vector_size(64), aligned(4), may_alias));
 
-static inline plx_vector plx_vload(const float *p) {
+static inline plx_vector plx_load(const float *p) {
     return *(const plx_vector_unaligned *)p;
 }
 
-static inline void plx_vstore(float *p, plx_vector v) {
+static inline void plx_store(float *p, plx_vector v) {
     *(plx_vector_unaligned *)p = v;
 }
 
-static inline plx_vector plx_vsplat(float x) {
+static inline plx_vector plx_splat(float x) {
     return x - (plx_vector){0};
-}
-
-static inline plx_f16 plx_load(const float *p) {
-    return *(const plx_f16_unaligned *)p;
-}
-
-static inline void plx_store(float *p, plx_f16 v) {
-    *(plx_f16_unaligned *)p = v;
-}
-
-static inline plx_f16 plx_splat(float x) {
-    return x - (plx_f16){0};
 }
 
 /* Keeps v in its register: gcc would read it from memory again at each use. */
@@ -85,17 +71,27 @@ static inline float plx_sum(plx_vector v) {
     return sum;
 }
 
-/* e^x, relative error below 4e-7 for |x| <= 87, clamped there: 2^n p(r), r = x - n ln 2, p the polynomial of degree 5 of
- * the least relative error, 7.6e-8. */
-static inline plx_vector plx_exp(plx_vector x) {
-    x = plx_max(plx_vsplat(-87), plx_min(plx_vsplat(87), x)); /* x last: NaN goes through */
+/* x[i] = e^x[i], relative error below 4e-7 for |x| <= 87, clamped there: 2^n p(r), r = x - n ln 2, p the polynomial of
+ * degree 5 of the least relative error, 7.6e-8. Step by step for all of them: one's steps wait for each other. */
+static inline __attribute__((always_inline)) void plx_exps(plx_vector *x, int count) {
     const float magic = 12582912.0f; /* 1.5 2^23: adding it leaves the nearest integer in the low bits */
-    plx_vector n = x * 1.44269504f + magic, r = x - (n - magic) * 0.693147181f;
-    plx_vector p =
-        ((((r * 0.00829761934f + 0.0419156292f) * r + 0.166675765f) * r + 0.499988927f) * r + 0.999999691f) *
-            r +
-        1.00000007f;
-    return p * (plx_vector)(((plx_ivector)n + 127) << 23);
+    plx_vector n[8], p[8];
+#define EACH for (int i = 0; i < count; i++)
+    EACH x[i] = plx_max(plx_splat(-87), plx_min(plx_splat(87), x[i])); /* x last: NaN goes through */
+    EACH n[i] = x[i] * 1.44269504f + magic;
+    EACH x[i] -= (n[i] - magic) * 0.693147181f;
+    EACH p[i] = x[i] * 0.00829761934f + 0.0419156292f;
+    EACH p[i] = p[i] * x[i] + 0.166675765f;
+    EACH p[i] = p[i] * x[i] + 0.499988927f;
+    EACH p[i] = p[i] * x[i] + 0.999999691f;
+    EACH p[i] = p[i] * x[i] + 1.00000007f;
+    EACH x[i] = p[i] * (plx_vector)(((plx_ivector)n[i] + 127) << 23);
+#undef EACH
+}
+
+static inline plx_vector plx_exp(plx_vector x) {
+    plx_exps(&x, 1);
+    return x;
 }
 
 /* 1 / x, relative error below 2e-7, for x in [1,2^126]. */
@@ -108,8 +104,16 @@ static inline plx_vector plx_reciprocal(plx_vector x) {
 #endif
 }
 
+/* x[i] = 1 / (1 + e^-x[i]) */
+static inline __attribute__((always_inline)) void plx_sigmoids(plx_vector *x, int count) {
+    for (int i = 0; i < count; i++) x[i] = -x[i];
+    plx_exps(x, count);
+    for (int i = 0; i < count; i++) x[i] = plx_reciprocal(1 + x[i]);
+}
+
 static inline plx_vector plx_sigmoid(plx_vector x) {
-    return plx_reciprocal(1 + plx_exp(-x));
+    plx_sigmoids(&x, 1);
+    return x;
 }
 
 #endif
