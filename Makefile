@@ -73,7 +73,7 @@ $(build)/libparallax.so: $(call objects,$(library_sources)) $(build)/libparallax
 	    -o $@ $(filter %.o,$^) $(LDLIBS)
 # The CUDA kernels as plain C++ under an emulation of the language, in the kernels' tests (config=sanitize).
 cuda_kernel_sources := $(wildcard nerf/tensor/cuda_*.cu) tests/cuda/planted.cu
-CXXFLAGS := -std=c++17 -Wall -Wextra $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -MMD -MP -I.
+CXXFLAGS := -std=c++17 -fno-strict-aliasing -Wall -Wextra $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -MMD -MP -I.
 $(build)/run_cuda_kernels: $(patsubst %,$(build)/%.o,$(cuda_kernel_sources)) \
     $(patsubst %.cpp,$(build)/%.o,$(wildcard tests/cuda/*.cpp)) \
     $(call objects,tests/test_kernels.c tests/test_kernels_field.c tests/kernel_check.c tests/test_main.c \

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <numeric>
 #include <vector>
 

@@ -13,11 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <algorithm>
 #include <functional>
-
-using std::max;
-using std::min;
 
 #define __global__
 #define __device__
@@ -27,6 +23,16 @@ using std::min;
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
+
+/* Of numbers and enumerators; of a number and NaN it is the number. */
+template <class A, class B> static inline auto min(A a, B b) {
+    typedef decltype(a + b) T;
+    return (T)a < (T)b || b != b ? (T)a : (T)b;
+}
+template <class A, class B> static inline auto max(A a, B b) {
+    typedef decltype(a + b) T;
+    return (T)a > (T)b || b != b ? (T)a : (T)b;
+}
 
 /* ---- types ----------------------------------------------------------------------------------------------------- */
 
