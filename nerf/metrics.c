@@ -16,13 +16,18 @@ static void check_colours(const char *metric, const plx_image *a, const plx_imag
 }
 
 double plx_levels_psnr(const plx_levels *a, const plx_levels *b) {
+    enum { CHUNK = 16384 }; /* squares, whose sum stays below 2^31 */
     size_t count = (size_t)a->H * (size_t)a->W * 3;
-    double sum = 0; /* of whole numbers: exact */
-    for (size_t i = 0; i < count; i++) {
-        double d = a->planes[i] - b->planes[i];
-        sum += d * d;
+    int64_t sum = 0;
+    for (size_t first = 0; first < count; first += CHUNK) {
+        int squares = 0, end = (int)(count - first < CHUNK ? count - first : CHUNK);
+        for (int i = 0; i < end; i++) {
+            int d = (int)(a->planes[first + (size_t)i] - b->planes[first + (size_t)i]);
+            squares += d * d;
+        }
+        sum += squares;
     }
-    return sum > 0 ? 10 * log10(255. * 255 * (double)count / sum) : INFINITY;
+    return sum > 0 ? 10 * log10(255. * 255 * (double)count / (double)sum) : INFINITY;
 }
 
 double plx_psnr(const plx_image *a, const plx_image *b) {
@@ -64,27 +69,33 @@ plx_depth_error plx_depth_compare(const plx_image *depth, const plx_image *truth
     return out;
 }
 
-/* Squared differences of levels to the right and lower neighbours, of all channels. */
-static double gradient_energy(const double *planes, size_t pixels, size_t at, size_t width) {
-    double sum = 0;
-    for (const double *p = planes + at; p < planes + 3 * pixels; p += pixels) {
-        double right = p[1] - p[0], down = p[width] - p[0];
-        sum += right * right + down * down;
+/* Squared differences of a row's levels to their right and lower neighbours, where `inside` (count) is 1, else 0. */
+static int gradient_energy(const float *p, size_t width, const int *inside, int count) {
+    int sum = 0;
+    for (int j = 0; j < count; j++) {
+        int right = (int)(p[j + 1] - p[j]), down = (int)(p[(size_t)j + width] - p[j]);
+        sum += inside[j] * (right * right + down * down);
     }
     return sum;
 }
 
 double plx_levels_sharpness(const plx_levels *image, const plx_levels *truth, const plx_image *mask) {
+    enum { CHUNK = 4096 }; /* pixels, whose sum stays below 2^31 */
     size_t width = (size_t)truth->W, pixels = (size_t)truth->H * width;
-    double ours = 0, theirs = 0;
+    int64_t ours = 0, theirs = 0;
+    int inside[CHUNK];
     for (int i = 0; i + 1 < truth->H; i++)
-        for (int j = 0; j + 1 < truth->W; j++) {
-            if (!is_inside(mask, i, j) || !is_inside(mask, i, j + 1) || !is_inside(mask, i + 1, j)) continue;
-            size_t at = (size_t)i * width + (size_t)j;
-            ours += gradient_energy(image->planes, pixels, at, width);
-            theirs += gradient_energy(truth->planes, pixels, at, width);
+        for (int first = 0; first + 1 < truth->W; first += CHUNK) {
+            int count = truth->W - 1 - first < CHUNK ? truth->W - 1 - first : CHUNK;
+            for (int j = 0; j < count; j++)
+                inside[j] = is_inside(mask, i, first + j) && is_inside(mask, i, first + j + 1) &&
+                            is_inside(mask, i + 1, first + j);
+            for (size_t c = 0, at = (size_t)i * width + (size_t)first; c < 3; c++, at += pixels) {
+                ours += gradient_energy(image->planes + at, width, inside, count);
+                theirs += gradient_energy(truth->planes + at, width, inside, count);
+            }
         }
-    return theirs > 0 ? ours / theirs : NAN;
+    return theirs > 0 ? (double)ours / (double)theirs : NAN;
 }
 
 double plx_sharpness_ratio(const plx_image *image, const plx_image *truth, const plx_image *mask) {

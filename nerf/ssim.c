@@ -9,11 +9,14 @@
 /* Two planes (H,W) of levels. */
 typedef struct plane_pair {
     int H, W;
-    double *a, *b;
+    float *a, *b;
 } plane_pair;
 
 typedef struct ssim_window {
     plx_filter filter;
+    double scale; /* of what it sums */
+    double
+        offset; /* of the levels from what the planes hold: small numbers have small squares, exact in a float */
     double bias; /* of variances and covariance: n / (n - 1) for the samples', 1 for the population's */
 } ssim_window;
 
@@ -26,43 +29,72 @@ typedef struct similarity {
     double whole, structure;
 } similarity;
 
-static similarity compare(const plane_pair *p, const ssim_window *window) {
-    const double c1 = (0.01 * 255) * (0.01 * 255), c2 = (0.03 * 255) * (0.03 * 255), bias = window->bias;
-    const size_t pixels = (size_t)p->H * (size_t)p->W;
-    const int radius = window->filter.radius;
-    double *moments = plx_plane_alloc(MOMENTS * pixels), *x = moments, *y = x + pixels, *squares = y + pixels,
-           *differences = squares + pixels;
-    for (size_t i = 0; i < pixels; i++) {
-        double a = p->a[i], b = p->b[i];
-        x[i] = a, y[i] = b, squares[i] = a * a + b * b, differences[i] = (a - b) * (a - b);
-    }
-    for (int m = 0; m < MOMENTS; m++) {
-        double *plane = moments + (size_t)m * pixels;
-        plx_filter_plane(plane, p->H, p->W, &window->filter, &window->filter, plane);
-    }
-    similarity sum = {0};
-    for (int row = radius; row < p->H - radius; row++)
-        for (size_t i = (size_t)row * (size_t)p->W + (size_t)radius, end = i + (size_t)(p->W - 2 * radius);
-             i < end; i++) {
-            double u = x[i], v = y[i], powers = u * u + v * v, apart = (u - v) * (u - v);
-            double cs = 1 - bias * (differences[i] - apart) / (bias * (squares[i] - powers) + c2);
-            sum.structure += cs;
-            sum.whole += cs * (1 - apart / (powers + c1));
-        }
-    double count = (double)(p->H - 2 * radius) * (p->W - 2 * radius);
-    free(moments);
-    return (similarity){sum.whole / count, sum.structure / count};
+typedef double lanes __attribute__((vector_size(32)));
+typedef float half_lanes __attribute__((vector_size(16), aligned(4), may_alias));
+enum { LANES = sizeof(lanes) / sizeof(double) };
+
+static inline lanes load(const float *p) {
+    return __builtin_convertvector(*(const half_lanes *)p, lanes);
 }
 
+/* 1 - cs and 1 - l cs of one row's windows, added up; m[k] (count): x, y, x^2 + y^2, (x - y)^2, which are set to 0 up to a whole
+ * number of vectors: there nothing is added. */
+static void add_row(lanes sums[2], float *const m[MOMENTS], int count, const ssim_window *window) {
+    const double c1 = (0.01 * 255) * (0.01 * 255), c2 = (0.03 * 255) * (0.03 * 255);
+    const double bias = window->bias, scale = window->scale, offset = window->offset;
+    for (int k = 0; k < MOMENTS; k++)
+        for (int i = count; i % LANES; i++) m[k][i] = 0;
+    for (int i = 0; i < count; i += LANES) {
+        lanes u = scale * load(m[0] + i), v = scale * load(m[1] + i);
+        lanes apart = (u - v) * (u - v), structure = bias * (scale * load(m[3] + i) - apart);
+        lanes both = bias * (scale * load(m[2] + i) - u * u - v * v) + c2;
+        lanes light = (u + offset) * (u + offset) + (v + offset) * (v + offset) + c1;
+        lanes inverse = 1 / (both * light);
+        lanes unlike = structure * light * inverse, darker = apart * both * inverse;
+        sums[0] += unlike;
+        sums[1] += unlike + darker - unlike * darker;
+    }
+}
+
+static double sum_of(lanes v) {
+    return (v[0] + v[1]) + (v[2] + v[3]);
+}
+
+static similarity compare(const plane_pair *p, const ssim_window *window) {
+    const size_t pixels = (size_t)p->H * (size_t)p->W, line = plx_filter_line(p->W);
+    const int radius = window->filter.radius, across = p->W - 2 * radius, down = p->H - 2 * radius;
+    float *memory = plx_plane_alloc(2 * pixels + (1 + MOMENTS) * line);
+    float *squares = memory, *differences = squares + pixels, *row = differences + pixels;
+    float *const moments[MOMENTS] = {row + line, row + 2 * line, row + 3 * line, row + 4 * line};
+    const float *const planes[MOMENTS] = {p->a, p->b, squares, differences};
+    for (size_t i = 0; i < pixels; i++) {
+        float a = p->a[i], b = p->b[i];
+        squares[i] = a * a + b * b, differences[i] = (a - b) * (a - b);
+    }
+    lanes sums[2] = {{0}, {0}};
+    for (int y = radius; y < radius + down; y++) {
+        for (int m = 0; m < MOMENTS; m++) {
+            plx_filter_down(planes[m], p->H, p->W, &window->filter, y, row);
+            plx_filter_along(row, radius, across, &window->filter, moments[m]);
+        }
+        add_row(sums, moments, across, window);
+    }
+    double count = (double)down * across;
+    free(memory);
+    return (similarity){.whole = 1 - sum_of(sums[1]) / count, .structure = 1 - sum_of(sums[0]) / count};
+}
+
+/* Its sums are of whole numbers below 2^24: exact. */
 static ssim_window uniform_window(void) {
     enum { SIDE = PLX_SSIM_SIDE, N = SIDE * SIDE };
-    ssim_window w = {.filter = {.radius = SIDE / 2}, .bias = (double)N / (N - 1)};
-    for (int i = 0; i < SIDE; i++) w.filter.weight[i] = 1. / SIDE;
+    ssim_window w = {.filter = {.radius = SIDE / 2}, .scale = 1. / N, .bias = (double)N / (N - 1)};
+    for (int i = 0; i < SIDE; i++) w.filter.weight[i] = 1;
     return w;
 }
 
 static ssim_window gaussian_window(void) {
-    return (ssim_window){.filter = plx_filter_gaussian(PLX_SSIM_GAUSSIAN_SIDE / 2, 1.5), .bias = 1};
+    return (ssim_window){
+        .filter = plx_filter_gaussian(PLX_SSIM_GAUSSIAN_SIDE / 2, 1.5), .scale = 1, .offset = 128, .bias = 1};
 }
 
 static void check(const char *metric, const plx_image *a, const plx_image *b, int side) {
@@ -99,7 +131,7 @@ int plx_ms_ssim_scales(int height, int width) {
 }
 
 /* In place: the mean of 2x2 pixels, every second one; an odd last row or column is repeated. */
-static void halve(double *plane, int H, int W) {
+static void halve(float *plane, int H, int W) {
     int h = (H + 1) / 2, w = (W + 1) / 2;
     for (int i = 0; i < h; i++)
         for (int j = 0; j < w; j++) {
@@ -136,6 +168,8 @@ static channel_scores gaussian_scores(plx_levels *a, plx_levels *b, int scales) 
     const ssim_window window = gaussian_window();
     channel_scores sum = {0};
     size_t pixels = (size_t)a->H * (size_t)a->W;
+    for (size_t i = 0; i < 3 * pixels; i++)
+        a->planes[i] -= (float)window.offset, b->planes[i] -= (float)window.offset;
     for (size_t c = 0; c < 3; c++) {
         channel_scores one = one_channel(
             (plane_pair){a->H, a->W, a->planes + c * pixels, b->planes + c * pixels}, &window, scales);

@@ -57,10 +57,10 @@ static void expect_swd(const json_t *recorded, int H, int W, const plx_image *a,
     EXPECT((size_t)swd.levels == json_array_size(recorded), "%d levels", swd.levels);
     for (int k = 0; k < swd.levels; k++) {
         double truth = json_number_value(json_array_get(recorded, (size_t)k));
-        /* Descriptors and directions are floats here, and projections are sums of 147: 1e-6 each, and mostly less in the
-         * mean. */
-        EXPECT(fabs(swd.distance[k] - truth) < 1e-5 * truth, "level %d: SWD %.9g, not %.9g", k,
-               swd.distance[k], truth);
+        /* Half a step of 8191 over a range of some 10, over the root of 256 values and 512 directions, in thousandths: a deviation of
+         * 0.0017 or less. */
+        EXPECT(fabs(swd.distance[k] - truth) < 0.004, "level %d: SWD %.9g, not %.9g", k, swd.distance[k],
+               truth);
     }
     plx_image_free(&first[1]), plx_image_free(&second[1]);
     plx_image_free(&copies[0]), plx_image_free(&copies[1]);
@@ -71,9 +71,10 @@ static void expect_windowed(const json_t *fixture, const plx_image *a, const plx
     int scales = plx_ms_ssim_scales(a->height, a->width);
     EXPECT(scales == (int)number(fixture, "ms_ssim_scales"), "%s: %d scales", kind, scales);
     double gaussian = plx_ssim_gaussian(a, b) - number(fixture, "ssim_gaussian");
-    EXPECT(fabs(gaussian) < 1e-9, "%s: Gaussian SSIM is off by %g", kind, gaussian);
+    /* Of floats: a window's moments of up to 2^14 are right to 2^-9 or so, beside C2 = 58, and their errors mostly cancel. */
+    EXPECT(fabs(gaussian) < 2e-6, "%s: Gaussian SSIM is off by %g", kind, gaussian);
     double several = plx_ms_ssim(a, b) - number(fixture, "ms_ssim");
-    EXPECT(fabs(several) < 1e-9, "%s: MS-SSIM is off by %g", kind, several);
+    EXPECT(fabs(several) < 2e-6, "%s: MS-SSIM is off by %g", kind, several);
 }
 
 TEST(metrics, agree_with_the_recorded_values) {
@@ -88,20 +89,20 @@ TEST(metrics, agree_with_the_recorded_values) {
         make_pair(&a, &b, (int)number(fixture, "height"), (int)number(fixture, "width"), kind, sums);
         EXPECT((double)sums[0] == number(fixture, "sum_a") && (double)sums[1] == number(fixture, "sum_b"),
                "%s: these are not the pictures that were recorded", kind);
-        /* The same sums in another order, in double. */
+        /* The same sums, of whole numbers. */
         double psnr = plx_psnr(&a, &b) - number(fixture, "psnr"),
                ssim = plx_ssim(&a, &b) - number(fixture, "ssim");
         EXPECT(fabs(psnr) < 1e-9, "%s: PSNR is off by %g", kind, psnr);
         EXPECT(fabs(ssim) < 1e-9, "%s: SSIM is off by %g", kind, ssim);
         double flip = plx_flip(&a, &b) - number(fixture, "flip");
-        EXPECT(fabs(flip) < 1e-9, "%s: FLIP is off by %g", kind, flip);
+        /* Of floats: a few times 1e-7 a pixel. */
+        EXPECT(fabs(flip) < 3e-7, "%s: FLIP is off by %g", kind, flip);
         plx_image map;
         double sum = 0;
         REQUIRE(plx_flip_map(&map, &a, &b) == 0, "%s", plx_error());
         for (int p = 0; p < map.height * map.width; p++)
             sum += (double)map.data[p] / (map.height * map.width);
-        /* The map is of floats. */
-        EXPECT(fabs(sum - number(fixture, "flip")) < 1e-6, "%s: the map's mean is %g", kind, sum);
+        EXPECT(fabs(sum - number(fixture, "flip")) < 3e-7, "%s: the map's mean is %g", kind, sum);
         plx_image_free(&map);
         const json_t *swd = json_object_get(fixture, "swd");
         if (json_object_get(fixture, "ms_ssim")) expect_windowed(fixture, &a, &b);
