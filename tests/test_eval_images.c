@@ -114,6 +114,31 @@ TEST(eval_images, known_offsets) {
     fclose(csv);
 }
 
+/* As pixelNeRF names the objects of several classes. */
+TEST(eval_images, classes_by_name) {
+    static const char *const names[] = {"02691156_a", "02691156_b", "02828884_a"};
+    const char *text;
+    char name[64], arguments[2048];
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "classed/%s/000001.png", names[i]);
+        save_picture(name, SIDE, 90, 0);
+        snprintf(name, sizeof name, "guessed/%s/000001.png", names[i]);
+        save_picture(name, SIDE, 90, 1 + i);
+    }
+    snprintf(arguments, sizeof arguments, "eval images %s --against %s --json %s", in_set("guessed"),
+             in_set("classed"), in_set("classed.json"));
+    int code = test_run_parallax_output(arguments, &text);
+    EXPECT(code == 0 && strstr(text, "02828884             1"), "%d %s", code, text);
+    json_t *all = json_load_file(in_set("classed.json"), 0, NULL),
+           *by_class = json_object_get(json_object_get(json_array_get(all, 0), "results"), "by_class");
+    REQUIRE(json_object_size(by_class) == 2, "%zu classes", json_object_size(by_class));
+    EXPECT(fabs(value_of(json_object_get(by_class, "02691156"), "psnr") - (decibels(1) + decibels(2)) / 2) <
+                   1e-4 &&
+               fabs(value_of(json_object_get(by_class, "02828884"), "psnr") - decibels(3)) < 1e-4,
+           "another mean");
+    json_decref(all);
+}
+
 TEST(eval_images, flat_folders) {
     const char *text;
     char arguments[2048];
@@ -192,6 +217,7 @@ static void expect_equal(const char *pictures, const char *truth, const char *mo
         EXPECT(!views || strtod(strstr(line, ".png,,") + 6, NULL) > 60, "%s against %s: %s", pictures, truth,
                line); /* where opacity is partial, colours are rounded twice; another view is below 20 */
     EXPECT(views == 1 + (*more ? 2 : 3), "%d lines", views);
+    EXPECT(strstr(line, ",chairs,"), "no class: %s", line); /* the data set's folder */
     if (csv) fclose(csv);
 }
 

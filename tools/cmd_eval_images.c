@@ -39,10 +39,10 @@ enum { METHODS_MAX = 2, PATH_SIZE = 4096 };
 typedef struct comparison {
     plx_eval_folder truth, methods[METHODS_MAX];
     plx_eval_result results[METHODS_MAX];
-    int method_count, views; /* of all objects */
-    const char **ids, **files;
-    int scales; /* of MS-SSIM: -1 before the first picture, 0 when they differ */
-    bool large; /* some object is beyond TOGETHER_MAX */
+    int method_count, views;              /* of all objects */
+    const char **ids, **classes, **files; /* classes: NULL unless every object has one */
+    int scales;                           /* of MS-SSIM: -1 before the first picture, 0 when they differ */
+    bool large;                           /* some object is beyond TOGETHER_MAX */
 } comparison;
 
 /* ---- one object ------------------------------------------------------------------------------------------------------- */
@@ -140,11 +140,18 @@ static int make_results(comparison *c) {
     int view = 0;
     c->scales = -1;
     c->ids = malloc((size_t)c->truth.count * sizeof *c->ids);
+    c->classes = malloc((size_t)c->truth.count * sizeof *c->classes);
     c->files = malloc((size_t)c->views * sizeof *c->files);
-    bool made = c->ids && c->files;
+    bool made = c->ids && c->classes && c->files, classed = true;
     for (int i = 0; i < c->truth.count && made; i++) {
         c->ids[i] = c->truth.objects[i].name;
+        c->classes[i] = c->truth.objects[i].class_name;
+        classed = classed && c->classes[i];
         for (int k = 0; k < c->truth.objects[i].count; k++) c->files[view++] = c->truth.objects[i].files[k];
+    }
+    if (!classed) {
+        free(c->classes);
+        c->classes = NULL;
     }
     for (int m = 0; m < c->method_count && made; m++) {
         c->results[m] = (plx_eval_result){.method = c->methods[m].path,
@@ -244,7 +251,8 @@ static int run_images(const plx_run *run) {
     int status = open_folders(&c, run);
     if (!status) status = make_results(&c);
     if (!status) status = measure(&c);
-    plx_eval_set set = {.count = c.truth.count, .ids = c.ids, .scales = c.scales < 0 ? 0 : c.scales};
+    plx_eval_set set = {
+        .count = c.truth.count, .ids = c.ids, .classes = c.classes, .scales = c.scales < 0 ? 0 : c.scales};
     if (!status) status = report(&c, &set);
     if (!status && v->json) status = write_json(&c, &set, run);
     if (!status && v->csv) status = plx_eval_csv(v->csv, &set, c.method_count, c.results);
@@ -255,6 +263,7 @@ static int run_images(const plx_run *run) {
     }
     plx_eval_folder_free(&c.truth);
     free(c.ids);
+    free(c.classes);
     free(c.files);
     return status;
 }

@@ -107,6 +107,7 @@ static void free_pictures(plx_eval_pictures *p) {
     free(p->views);
     free(p->path);
     free(p->name);
+    free(p->class_name);
     *p = (plx_eval_pictures){0};
 }
 
@@ -122,8 +123,14 @@ static int find_pictures(plx_eval_pictures *out, const char *folder, const char 
         status = i ? join(path, object, inner[i]) : PLX_OK;
         if (!status) status = list_pictures(out, i ? path : object, choice);
     }
-    if (!status && out->count && !(out->name = strdup(name)))
-        status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
+    enum { SYNSET = 8 }; /* digits of WordNet's, ShapeNet's names of classes */
+    if (!status && out->count) {
+        bool classed = strspn(name, "0123456789") == SYNSET && name[SYNSET] == '_';
+        out->name = strdup(name);
+        out->class_name = classed ? strndup(name, SYNSET) : NULL;
+        if (!out->name || (classed && !out->class_name))
+            status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
+    }
     if (status || !out->count) free_pictures(out);
     return status;
 }

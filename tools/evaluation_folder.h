@@ -8,6 +8,8 @@
 
 typedef struct plx_eval_pictures {
     char *name, *path; /* the object's; of its folder */
+    char *
+        class_name; /* chairs of a data set's chairs/1a2b, or (pixelNeRF's) 02958343 of a folder 02958343_1a2b; or NULL */
     int count;
     char **files; /* (count) sorted names of PNGs */
     int object;   /* of a data set: which it is, */

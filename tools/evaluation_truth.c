@@ -81,6 +81,13 @@ static int check_views(const plx_dataset *dataset, const plx_eval_pictures *of, 
     return PLX_OK;
 }
 
+static int take_class(plx_eval_pictures *out, const plx_dataset *dataset) {
+    const char *name = plx_dataset_name(dataset, out->object), *last = strrchr(name, '/');
+    if (last && !(out->class_name = strndup(name, (size_t)(last - name))))
+        return plx_fail(PLX_ERROR_MEMORY, "eval images: out of memory");
+    return PLX_OK;
+}
+
 static int take_object(plx_eval_pictures *out, const plx_eval_folder *truth, const plx_eval_pictures *like,
                        const plx_eval_choice *chosen) {
     const plx_dataset *dataset = truth->dataset;
@@ -93,6 +100,7 @@ static int take_object(plx_eval_pictures *out, const plx_eval_folder *truth, con
     for (int i = 0; i < like->count && made; i++) made = (out->files[i] = strdup(like->files[i]));
     if (!made) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", truth->path);
     int status = find_object(&out->object, dataset, like->name, truth->path, like->path);
+    if (!status) status = take_class(out, dataset);
     for (int i = 0; i < like->count && !status; i++)
         status = find_view(&out->views[i], dataset, out->object, like->files[i], truth->path, like->path);
     for (int i = 0; i < like->count && !status; i++)
