@@ -1,23 +1,27 @@
 #include "diffusion/condition.h"
 
-#include <math.h>
 #include <string.h>
+
+#include "nerf/tensor/kernels.h"
 
 /* ---- rendering ------------------------------------------------------------------------------------------------- */
 
-/* Keeps the samples of rays whose composited opacity passes a trace; `from` and the result are packed alike. */
-static plx_rays drop_empty(plx_arena *arena, plx_rays from, const float *composite) {
+/* Rays whose opacity is no more than this at first sight are empty. */
+static const float trace = 0.004f;
+
+/* Keeps the samples of rays that are not empty; `from` and the result are packed alike. */
+static plx_samples drop_empty(plx_arena *arena, plx_rays from, const float *composite) {
     int *start = plx_arena_alloc(arena, sizeof(int) * ((size_t)from.R + 1));
     float *t = plx_arena_alloc(arena, sizeof(float) * (size_t)from.S);
     float *length = plx_arena_alloc(arena, sizeof(float) * (size_t)from.S);
     start[0] = 0;
     for (int r = 0; r < from.R; r++) {
-        int n = composite[5 * (size_t)r + 3] > 0.004f ? from.start[r + 1] - from.start[r] : 0;
+        int n = composite[5 * (size_t)r + 3] > trace ? from.start[r + 1] - from.start[r] : 0;
         memcpy(t + start[r], from.t + from.start[r], sizeof(float) * (size_t)n);
         memcpy(length + start[r], from.length + from.start[r], sizeof(float) * (size_t)n);
         start[r + 1] = start[r] + n;
     }
-    return (plx_rays){from.R, start[from.R], start, t, length};
+    return (plx_samples){{from.R, start[from.R], start, t, length}, start};
 }
 
 /* The same rays' values, without those that drop_empty dropped. */
@@ -45,25 +49,21 @@ plx_tensor *plx_render_batch(plx_tape *tape, const plx_field_operands *field, co
                                   PLX_SCENE_RADIUS);
     }
     plx_rng jitter = plx_rng_fork(rng, 1);
-    plx_rays first = plx_sample_stratified(arena, rays, R, coarse, &jitter);
-    plx_points points = plx_points_along(arena, rays, first, N, object_start, frames);
+    plx_ray_set set = plx_rays_on(tape, R, rays);
+    plx_samples first = plx_sample_stratified(tape, set, coarse, &jitter);
+    plx_points points = plx_points_along(tape, set, first, N, object_start, frames);
     plx_tensor *values = plx_field_evaluate(tape, field, points);
-    plx_tensor *rough = plx_composite(tape, values, first);
-    plx_rays kept = drop_empty(arena, first, rough->data);
-    const float *kept_values = keep_values(arena, kept, first, values->data);
-    plx_rays samples = plx_sample_importance(arena, rays, kept, kept_values, fine, plx_rng_fork(rng, 2));
-    points = plx_points_along(arena, rays, samples, N, object_start, frames);
-    plx_tensor *out = plx_composite(tape, plx_field_evaluate(tape, field, points), samples);
+    plx_tensor *rough = plx_composite(tape, values, first.rays);
+    const bool wait =
+        !plx_tape_memory(tape); /* else the empty rays are sampled too, and cleared at the end */
+    plx_samples kept = wait ? drop_empty(arena, first.rays, rough->data) : first;
+    const float *kept_values = wait ? keep_values(arena, kept.rays, first.rays, values->data) : values->data;
+    plx_samples samples = plx_sample_importance(tape, set, kept, kept_values, fine, plx_rng_fork(rng, 2));
+    points = plx_points_along(tape, set, samples, N, object_start, frames);
+    plx_tensor *out = plx_composite(tape, plx_field_evaluate(tape, field, points), samples.rays);
+    if (!wait) plx_tape_kernels(tape)->drop_faint(R, trace, rough->data, out->data);
     plx_tape_set_recording(tape, recording);
     return plx_reshape(tape, out, PLX_SHAPE(N, H, W, 5));
-}
-
-static void composite_channels(size_t pixels, const float *composite, float *out) {
-    for (size_t p = 0; p < pixels; p++) {
-        float opacity = composite[5 * p + 3];
-        for (size_t c = 0; c < 3; c++) out[4 * p + c] = 2 * (composite[5 * p + c] + 1 - opacity) - 1;
-        out[4 * p + 3] = 2 * opacity - 1;
-    }
 }
 
 void plx_condition_channels(size_t pixels, const float *rgba, float *out) {
@@ -76,48 +76,15 @@ void plx_condition_channels(size_t pixels, const float *rgba, float *out) {
 
 /* ---- disturbance --------------------------------------------------------------------------------------------------- */
 
-enum { MAX_REACH = 16 };
-
-/* One direction of a Gaussian blur of (H,W,4), edges repeated; `step` is the pixel stride along it. */
-static void blur_along(const float *from, float *to, int lines, int line_step, int length, int step,
-                       float sigma) {
-    int reach = (int)ceilf(3 * sigma);
-    if (reach > MAX_REACH) reach = MAX_REACH;
-    float kernel[2 * MAX_REACH + 1], sum = 0;
-    for (int k = -reach; k <= reach; k++)
-        sum += kernel[k + reach] = expf(-0.5f * (float)(k * k) / (sigma * sigma));
-    for (int line = 0; line < lines; line++)
-        for (int i = 0; i < length; i++)
-            for (int c = 0; c < 4; c++) {
-                float value = 0;
-                for (int k = -reach; k <= reach; k++) {
-                    int at = i + k < 0 ? 0 : i + k >= length ? length - 1 : i + k;
-                    value += kernel[k + reach] / sum * from[4 * (line * line_step + at * step) + c];
-                }
-                to[4 * (line * line_step + i * step) + c] = value;
-            }
-}
-
-static void shift_colours(float *render, int pixels, const float *shift) {
-    for (int p = 0; p < pixels; p++)
-        for (int c = 0; c < 3; c++) render[4 * p + c] += shift[c] * 0.5f * (render[4 * p + 3] + 1);
-}
-
-static void disturb(plx_arena *arena, float *render, int H, int W, float strength, plx_rng rng) {
+static plx_disturbance draw_disturbance(int H, float strength, plx_rng rng) {
+    plx_disturbance d = {.rng = rng};
     float sigma = plx_rng_uniform(rng, 0) * 1.5f * strength * (float)H / 64;
-    float noise = plx_rng_uniform(rng, 1) * 0.06f * strength;
-    if (plx_rng_uniform(rng, 2) < 0.5f && sigma > 0.1f) {
-        size_t mark = plx_arena_mark(arena);
-        float *other = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)(H * W));
-        blur_along(render, other, H, W, W, 1, sigma);
-        blur_along(other, render, W, 1, H, W, sigma);
-        plx_arena_release(arena, mark);
-    }
+    d.noise = plx_rng_uniform(rng, 1) * 0.06f * strength;
+    if (plx_rng_uniform(rng, 2) < 0.5f && sigma > 0.1f) d.sigma = sigma;
     plx_rng colour = plx_rng_fork(rng, 1);
-    float shift[3];
-    for (int c = 0; c < 3; c++) shift[c] = (plx_rng_uniform(colour, (uint64_t)c) * 2 - 1) * 0.2f * strength;
-    if (plx_rng_uniform(colour, 3) < 0.5f) shift_colours(render, H * W, shift);
-    for (int i = 0; i < 4 * H * W; i++) render[i] += noise * plx_rng_normal(rng, (uint64_t)(3 + i));
+    for (int c = 0; c < 3; c++) d.shift[c] = (plx_rng_uniform(colour, (uint64_t)c) * 2 - 1) * 0.2f * strength;
+    d.shifted = plx_rng_uniform(colour, 3) < 0.5f;
+    return d;
 }
 
 plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames,
@@ -129,12 +96,14 @@ plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field
     size_t pixels = (size_t)(H * W);
     plx_tensor *composite = plx_render_batch(tape, field, frames, N, cameras, 16, 16, plx_rng_fork(rng, 0));
     plx_tensor *render = plx_tape_tensor(tape, "condition", PLX_SHAPE(N, H, W, 4));
-    composite_channels(pixels * (size_t)N, composite->data, render->data);
+    plx_tape_kernels(tape)->condition_channels(pixels * (size_t)N, composite->data, render->data);
+    float *scratch = plx_tape_array(tape, sizeof(float) * 4 * pixels);
     float *truth = plx_arena_alloc(arena, sizeof(float) * 4 * pixels * (size_t)N);
     for (size_t n = 0; n < (size_t)N; n++) {
         plx_condition_channels(pixels, items[n].views[1].colour.data, truth + 4 * pixels * n);
         if (strength > 0)
-            disturb(arena, render->data + 4 * pixels * n, H, W, strength, plx_rng_fork(rng, 1 + n));
+            plx_tape_kernels(tape)->disturb(draw_disturbance(H, strength, plx_rng_fork(rng, 1 + n)), H, W,
+                                            scratch, render->data + 4 * pixels * n);
     }
     return (plx_condition){truth, render};
 }

@@ -1,9 +1,9 @@
 #include "diffusion/denoiser.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "diffusion/layers.h"
+#include "nerf/tensor/memory.h"
 
 enum {
     TIME_FREQUENCIES = 6, /* logSNR/20: the finest period is 2 / 2^5, 1.25 in logSNR */
@@ -61,9 +61,9 @@ int plx_denoiser_declare(plx_params *params, const char *prefix, const plx_denoi
 static plx_tensor *mask_channel(plx_tape *tape, const int *shape, const bool *dropped) {
     const int one[] = {shape[0], shape[1], shape[2], 1};
     size_t pixels = (size_t)shape[1] * (size_t)shape[2];
-    plx_tensor *mask = plx_tape_tensor(tape, "dropped", 4, one);
-    for (size_t i = 0; i < pixels * (size_t)shape[0]; i++) mask->data[i] = dropped && dropped[i / pixels];
-    return mask;
+    float *mask = plx_arena_alloc(plx_tape_arena(tape), pixels * (size_t)shape[0] * sizeof *mask);
+    for (size_t i = 0; i < pixels * (size_t)shape[0]; i++) mask[i] = dropped && dropped[i / pixels];
+    return plx_tape_input(tape, 4, one, mask, false);
 }
 
 static plx_tensor *unless_dropped(plx_tape *tape, plx_tensor *x, const bool *dropped) {
@@ -182,7 +182,8 @@ plx_tensor *plx_denoiser_loss(plx_tape *tape, const plx_denoiser *denoiser,
 static plx_tensor *repeated(plx_tape *tape, int ndim, const int *shape, const float *data) {
     plx_tensor *x = plx_tape_tensor(tape, "repeated", ndim, shape);
     size_t each = plx_tensor_size(x) / (size_t)shape[0];
-    for (int n = 0; n < shape[0]; n++) memcpy(x->data + each * (size_t)n, data, each * sizeof(float));
+    for (int n = 0; n < shape[0]; n++)
+        plx_memory_write(plx_tape_memory(tape), x->data + each * (size_t)n, data, each * sizeof(float));
     return x;
 }
 
@@ -207,10 +208,10 @@ static void denoise_some(const plx_denoiser_views *v, plx_noise_level level, boo
         .render_dropped = v->without_render || (unconditional && !v->keep_render) ? dropped : NULL,
         .input_dropped = unconditional ? dropped : NULL,
     };
-    plx_tensor *prediction = plx_denoiser_forward(v->tape, v->denoiser, &inputs);
+    const float *prediction = plx_tape_values(v->tape, plx_denoiser_forward(v->tape, v->denoiser, &inputs));
     for (size_t i = 0; i < pixels * channels * (size_t)N; i++)
         x0[channels * offset + i] =
-            (float)plx_x0_from(level, c->prediction, z[channels * offset + i], prediction->data[i]);
+            (float)plx_x0_from(level, c->prediction, z[channels * offset + i], prediction[i]);
 }
 
 int plx_denoiser_denoise(plx_noise_level level, bool unconditional, const float *z, float *x0, size_t count,

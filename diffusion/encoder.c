@@ -107,9 +107,9 @@ plx_encoder_pose plx_encoder_pose_of(const plx_camera *camera, bool with_elevati
 
 static plx_tensor *embed(plx_tape *t, plx_params *params, const char *prefix, int N,
                          const plx_encoder_pose *poses) {
-    plx_tensor *x = plx_tape_tensor(t, "pose", PLX_SHAPE(N, POSE_NUMBERS));
+    float *numbers = plx_arena_alloc(plx_tape_arena(t), sizeof *numbers * (size_t)N * POSE_NUMBERS);
     for (int n = 0; n < N; n++) {
-        float *v = x->data + n * POSE_NUMBERS;
+        float *v = numbers + n * POSE_NUMBERS;
         bool known = poses[n].has_elevation;
         v[0] = known ? sinf(poses[n].elevation) : 0;
         v[1] = known ? cosf(poses[n].elevation) : 0;
@@ -119,22 +119,24 @@ static plx_tensor *embed(plx_tape *t, plx_params *params, const char *prefix, in
         v[5] = 2 * poses[n].origin[1];
         v[6] = 2 * (poses[n].origin_depth - PLX_DEFAULT_DISTANCE);
     }
+    plx_tensor *x = plx_tape_input(t, PLX_SHAPE(N, POSE_NUMBERS), numbers, false);
     plx_tensor *h = plx_silu(t, plx_layer_linear(t, params, prefix, "pose1", x));
     return plx_layer_linear(t, params, prefix, "pose2", h);
 }
 
 /* Channels: r g b over white and alpha in [-1,1], then the pixel's u and v. */
 static plx_tensor *input_of(plx_tape *t, int N, int size, const float *rgba) {
-    plx_tensor *x = plx_tape_tensor(t, "image", PLX_SHAPE(N, size, size, INPUT_CHANNELS));
+    const size_t pixels = (size_t)N * (size_t)size * (size_t)size;
+    float *image = plx_arena_alloc(plx_tape_arena(t), sizeof *image * INPUT_CHANNELS * pixels);
     for (int i = 0; i < N * size * size; i++) {
         const float *p = rgba + 4 * (size_t)i;
-        float *v = x->data + INPUT_CHANNELS * (size_t)i;
+        float *v = image + INPUT_CHANNELS * (size_t)i;
         for (int c = 0; c < 3; c++) v[c] = 2 * (p[c] * p[3] + 1 - p[3]) - 1;
         v[3] = 2 * p[3] - 1;
         v[4] = ((float)(i % size) + 0.5f) * 2 / (float)size - 1;
         v[5] = ((float)(i / size % size) + 0.5f) * 2 / (float)size - 1;
     }
-    return x;
+    return plx_tape_input(t, PLX_SHAPE(N, size, size, INPUT_CHANNELS), image, false);
 }
 
 /* Of every texel's last dimension alone. */

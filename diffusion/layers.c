@@ -82,8 +82,8 @@ plx_tensor *plx_layer_embedding(plx_tape *tape, plx_params *params, const char *
     char inner[NAME_SIZE];
     snprintf(inner, sizeof inner, "%s.%s", prefix, name);
     const int shape[] = {N, count * (1 + 2 * frequencies)};
-    plx_tensor *x = plx_tape_tensor(tape, "embedding", 2, shape);
-    float *out = x->data;
+    float *numbers = plx_arena_alloc(plx_tape_arena(tape), (size_t)N * (size_t)shape[1] * sizeof *numbers);
+    float *out = numbers;
     for (int i = 0; i < N * count; i++) {
         *out++ = values[i];
         for (int k = 0; k < frequencies; k++) {
@@ -92,6 +92,7 @@ plx_tensor *plx_layer_embedding(plx_tape *tape, plx_params *params, const char *
             *out++ = (float)cos(angle);
         }
     }
+    plx_tensor *x = plx_tape_input(tape, 2, shape, numbers, false);
     plx_tensor *hidden = plx_silu(tape, plx_layer_linear(tape, params, inner, "linear1", x));
     return plx_layer_linear(tape, params, inner, "linear2", hidden);
 }

@@ -144,9 +144,12 @@ plx_geometry_loss plx_loss_geometry(plx_tape *tape, const plx_field_operands *fi
             start[r + 1] = at + FREE + SLAB;
         }
     }
-    plx_rays samples = {s->R, start[R], start, t, length};
-    plx_points points = plx_points_along(arena, s->rays, samples, s->N, s->object_start, frames);
-    plx_tensor *out = plx_first_hit(tape, plx_field_evaluate(tape, field, points), samples, slab, s->colour);
+    plx_samples samples = plx_samples_on(tape, (plx_rays){s->R, start[R], start, t, length});
+    plx_points points =
+        plx_points_along(tape, plx_rays_on(tape, s->R, s->rays), samples, s->N, s->object_start, frames);
+    plx_tensor *out = plx_first_hit(tape, plx_field_evaluate(tape, field, points), samples.rays,
+                                    plx_tape_constant(tape, slab, sizeof(int) * R),
+                                    plx_tape_constant(tape, s->colour, sizeof(float) * 3 * R));
     const float *zero = plx_arena_zalloc(arena, sizeof(float) * R);
     return (plx_geometry_loss){plx_loss_lp(tape, plx_slice(tape, out, 0, 1), zero, s->weight, 1),
                                plx_loss_lp(tape, plx_slice(tape, out, 1, 2), zero, colour_weight, 1)};
@@ -166,16 +169,18 @@ plx_tensor *plx_loss_photometric(plx_tape *tape, const plx_field_operands *field
                                  const plx_supervision *s, int coarse, int fine, plx_rng rng) {
     plx_arena *arena = plx_tape_arena(tape);
     plx_rng stratified = plx_rng_fork(rng, 1);
-    plx_rays first = plx_sample_stratified(arena, s->rays, s->R, coarse, &stratified);
+    plx_ray_set rays = plx_rays_on(tape, s->R, s->rays);
+    plx_samples first = plx_sample_stratified(tape, rays, coarse, &stratified);
     bool recording = plx_tape_recording(tape);
     plx_tape_set_recording(tape, false);
-    plx_points coarse_points = plx_points_along(arena, s->rays, first, s->N, s->object_start, frames);
+    plx_points coarse_points = plx_points_along(tape, rays, first, s->N, s->object_start, frames);
     plx_tensor *densities = plx_field_evaluate(tape, field, coarse_points);
     plx_tape_set_recording(tape, recording);
-    plx_rays samples =
-        plx_sample_importance(arena, s->rays, first, densities->data, fine, plx_rng_fork(rng, 2));
-    plx_points points = plx_points_along(arena, s->rays, samples, s->N, s->object_start, frames);
-    plx_tensor *out = over_white(tape, plx_composite(tape, plx_field_evaluate(tape, field, points), samples));
+    plx_samples samples =
+        plx_sample_importance(tape, rays, first, densities->data, fine, plx_rng_fork(rng, 2));
+    plx_points points = plx_points_along(tape, rays, samples, s->N, s->object_start, frames);
+    plx_tensor *out =
+        over_white(tape, plx_composite(tape, plx_field_evaluate(tape, field, points), samples.rays));
     float *weight = plx_arena_alloc(arena, sizeof(float) * 4 * (size_t)s->R);
     for (size_t r = 0; r < (size_t)s->R; r++)
         for (size_t c = 0; c < 4; c++) weight[4 * r + c] = s->weight[r] * (c < 3 ? 1 / 3.0f : 0.5f);

@@ -11,6 +11,7 @@
 #include "diffusion/train_model.h"
 #include "diffusion/validate.h"
 #include "nerf/core/file.h"
+#include "nerf/tensor/memory.h"
 
 enum { PATH_SIZE = 4096, MAX_TERMS = 8 };
 static const size_t step_arena = (size_t)16 << 30; /* address space */
@@ -57,6 +58,12 @@ typedef struct term {
     double sum; /* since the last log line */
 } term;
 
+/* What a step on a device with its own memory leaves there for the log: read when a line is due, so that no step waits. */
+typedef struct step_record {
+    double norm;
+    float loss[MAX_TERMS];
+} step_record;
+
 typedef struct trainer {
     const plx_train_options *o;
     plx_model *model;
@@ -65,7 +72,11 @@ typedef struct trainer {
     int64_t step;
     term terms[MAX_TERMS];
     int count;
-    int64_t logged; /* step of the last log line */
+    float shown; /* the first term, as last read */
+    step_record *records,
+        *copies; /* (log_every) the device's, and the host's of them; NULL where the host is the device */
+    int *record_terms, pending; /* (log_every) how many terms each has; how many records are not read yet */
+    int64_t logged;             /* step of the last log line */
     double norm_sum, log_time, save_time;
     double waited; /* seconds for data, up to the last log line */
     FILE *log;
@@ -156,6 +167,56 @@ static void denoiser_terms(trainer *t, int *at, const encoded *e, const plx_view
              1);
 }
 
+static int take_loss(trainer *t, int64_t step, int i, float loss) {
+    t->terms[i].sum += loss;
+    if (i == 0) t->shown = loss;
+    if (isfinite(loss)) return PLX_OK;
+    return plx_fail(PLX_ERROR_NUMERIC, "step %lld: the loss '%s' is %g", (long long)step, t->terms[i].name,
+                    loss);
+}
+
+static int note_losses(trainer *t, int count) {
+    const plx_memory *memory = plx_tape_memory(t->tape);
+    if (memory) t->record_terms[t->pending] = count;
+    for (int i = 0; i < count; i++) {
+        const float *loss = t->terms[i].loss->data;
+        int status = PLX_OK;
+        if (memory)
+            memory->copy(&t->records[t->pending].loss[i], loss, sizeof *loss);
+        else
+            status = take_loss(t, t->step, i, *loss);
+        if (status) return status;
+    }
+    return PLX_OK;
+}
+
+static int fail_in_step(int status, int64_t step) {
+    char prefix[64];
+    snprintf(prefix, sizeof prefix, "step %lld", (long long)step);
+    return plx_fail_in(status, prefix);
+}
+
+/* Reads what the steps since the last reading left on the device; `next`: the step that comes next. After one that was not
+ * finite the parameters have stood still. */
+static int read_records(trainer *t, int64_t next) {
+    const plx_memory *memory = plx_tape_memory(t->tape);
+    const int count = t->pending;
+    int status = plx_memory_finish(memory), bad = count;
+    if (status || !count) return status;
+    t->pending = 0;
+    memory->read(t->copies, t->records, sizeof *t->copies * (size_t)count);
+    for (int k = 0; k < count && bad == count; k++) {
+        for (int i = 0; i < t->record_terms[k]; i++) {
+            status = take_loss(t, next - count + k, i, t->copies[k].loss[i]);
+            if (status) return status;
+        }
+        t->norm_sum += t->copies[k].norm;
+        if (!isfinite(t->copies[k].norm)) bad = k;
+    }
+    status = plx_optimiser_check(t->model->params, NULL);
+    return status ? fail_in_step(status, next - count + bad) : PLX_OK;
+}
+
 static int compute_step(trainer *t, const plx_views *items) {
     plx_rng rng = plx_rng_fork((plx_rng){t->o->seed, 0x7472}, (uint64_t)t->step);
     bool frozen = t->o->stage == PLX_STAGE_DENOISER;
@@ -171,21 +232,18 @@ static int compute_step(trainer *t, const plx_views *items) {
     float factors[MAX_TERMS];
     for (int i = 0; i < at; i++) {
         losses[i] = t->terms[i].loss, factors[i] = t->terms[i].factor;
-        t->terms[i].sum += losses[i]->data[0];
-        if (!isfinite(losses[i]->data[0]))
-            return plx_fail(PLX_ERROR_NUMERIC, "step %lld: the loss '%s' is %g", (long long)t->step,
-                            t->terms[i].name, losses[i]->data[0]);
     }
+    int status = note_losses(t, at);
+    if (status) return status;
     plx_tape_backward(t->tape, plx_loss_sum(t->tape, at, losses, factors));
-    double norm;
+    double norm = 0;
+    const plx_memory *memory = plx_tape_memory(t->tape);
     float rate = t->o->rate * (float)plx_rate_schedule(t->step, t->o->warmup, t->o->steps, 0.02);
-    int status = plx_optimiser_step(&t->optimiser, t->model->params, rate, &norm);
-    if (status) {
-        char prefix[64];
-        snprintf(prefix, sizeof prefix, "step %lld", (long long)t->step);
-        return plx_fail_in(status, prefix);
-    }
+    status = plx_optimiser_step(&t->optimiser, t->model->params, rate, memory ? NULL : &norm);
+    if (status) return fail_in_step(status, t->step);
     t->norm_sum += norm;
+    if (memory)
+        memory->copy(&t->records[t->pending++].norm, plx_optimiser_norm(t->model->params), sizeof norm);
     return PLX_OK;
 }
 
@@ -315,12 +373,30 @@ static int resume(trainer *t) {
     return status;
 }
 
+static int make_records(trainer *t) {
+    const plx_memory *memory = plx_tape_memory(t->tape);
+    const size_t count = (size_t)t->o->log_every;
+    if (!memory) return PLX_OK;
+    t->records = plx_memory_take(memory, sizeof *t->records * count);
+    t->copies = malloc(sizeof *t->copies * count);
+    t->record_terms = malloc(sizeof *t->record_terms * count);
+    return t->records && t->copies && t->record_terms ? PLX_OK
+                                                      : plx_fail(PLX_ERROR_MEMORY, "train: out of memory");
+}
+
+static void free_records(trainer *t) {
+    if (t->records)
+        plx_memory_give(plx_tape_memory(t->tape), t->records, sizeof *t->records * (size_t)t->o->log_every);
+    free(t->copies), free(t->record_terms);
+}
+
 static int open_run(trainer *t) {
     char path[PATH_SIZE];
     plx_device device;
     int status = plx_make_directories(t->o->folder);
-    if (!status) status = plx_device_open(&device, "cpu");
+    if (!status) status = plx_device_open(&device, NULL);
     if (!status) status = plx_tape_create(&t->tape, device, step_arena, true);
+    if (!status) status = make_records(t);
     if (!status) status = plx_train_model(&t->model, t->o);
     if (!status) status = resume(t);
     if (status < 0) return status;
@@ -384,23 +460,28 @@ int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_
         if (!status) status = compute_step(&t, items);
         if (status) break;
         t.step++;
-        snprintf(note, sizeof note, "%s %.4f", t.terms[0].name, (double)t.terms[0].loss->data[0]);
-        if (t.step % options->log_every == 0 || t.step == options->steps)
-            log_losses(&t, plx_prefetch_waited(prefetch));
+        const bool log = t.step % options->log_every == 0 || t.step == options->steps;
+        if (log || t.pending == options->log_every) status = read_records(&t, t.step);
+        if (status) break;
+        snprintf(note, sizeof note, "%s %.4f", t.terms[0].name, (double)t.shown);
+        if (log) log_losses(&t, plx_prefetch_waited(prefetch));
         if (ferror(t.log)) {
             status = plx_fail(PLX_ERROR_IO, "%s/log.jsonl: cannot be written", options->folder);
             break;
         }
         bool stop = plx_progress_report(progress, user, "train", t.step, options->steps, note);
         bool last = t.step == options->steps;
-        if (validation && validation->every && (t.step % validation->every == 0 || last))
+        const bool keep = stop || last || plx_now() - t.save_time > options->save_seconds;
+        if (keep) status = read_records(&t, t.step);
+        if (!status && validation && validation->every && (t.step % validation->every == 0 || last))
             status = validate(&t, validation);
-        if (!status && (stop || last || plx_now() - t.save_time > options->save_seconds)) status = save(&t);
+        if (!status && keep) status = save(&t);
         if (!status && stop && !last)
             status = plx_fail(PLX_ERROR_CANCELLED, "stopped at step %lld; saved in %s", (long long)t.step,
                               options->folder);
     }
     plx_prefetch_stop(prefetch);
+    free_records(&t);
     plx_tape_free(t.tape);
     plx_model_free(t.model);
     if (t.log) fclose(t.log);

@@ -30,7 +30,7 @@ static int change_denoiser(plx_model **model, int width, enum plx_prediction pre
     if (status) return status;
     for (int i = 0; i < plx_params_count(from->params); i++) {
         const plx_param *p = plx_params_at(from->params, i);
-        if (strncmp(p->name, "denoiser.", 9)) plx_params_set(to->params, p->name, p->tensor.data);
+        if (strncmp(p->name, "denoiser.", 9)) plx_params_copy(to->params, p->name, &p->tensor);
     }
     to->record = from->record, from->record = NULL;
     plx_model_free(from);

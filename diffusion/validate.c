@@ -119,7 +119,7 @@ static int denoise_object(errors *e, const plx_model *m, const plx_view *target,
     plx_device device;
     plx_tape *tape = NULL;
     float *block = malloc(sizeof(float) * 5 * n);
-    int status = block ? plx_device_open(&device, "cpu") : plx_fail(PLX_ERROR_MEMORY, "validation: memory");
+    int status = block ? plx_device_open(&device, NULL) : plx_fail(PLX_ERROR_MEMORY, "validation: memory");
     if (!status) status = plx_tape_create(&tape, device, (size_t)1 << 32, false);
     if (!status) status = render_condition(own->field, &target->camera, block + 3 * n);
     if (!status) status = render_condition(other->field, &target->camera, block + 4 * n);

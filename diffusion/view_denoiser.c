@@ -10,7 +10,7 @@ int plx_view_denoiser_open(plx_view_denoiser *d, const plx_model *m, const plx_v
     plx_device device;
     *d = (plx_view_denoiser){.denoiser = plx_model_denoiser(m)};
     int status = plx_model_context(&d->context, &tokens, m, input, elevation_known);
-    if (!status) status = plx_device_open(&device, "cpu");
+    if (!status) status = plx_device_open(&device, NULL);
     if (!status) status = plx_tape_create(&d->tape, device, (size_t)ARENA_GIB << 30, false);
     d->views = (plx_denoiser_views){.denoiser = &d->denoiser,
                                     .tape = d->tape,

@@ -6,6 +6,7 @@
 #include "diffusion/model.h"
 #include "nerf/core/rng.h"
 #include "nerf/tensor/flops.h"
+#include "nerf/tensor/memory.h"
 
 static const size_t step_arena = (size_t)16 << 30; /* address space */
 
@@ -58,9 +59,10 @@ static int run(void *state) {
     plx_tape_reset(w->tape);
     if (w->o.train) plx_params_zero_grad(w->params);
     plx_tensor *loss = w->o.part == PLX_NETWORK_ENCODER ? encoder_loss(w) : denoiser_loss(w);
-    if (!loss) return PLX_OK;
+    if (!loss) return plx_memory_finish(plx_tape_memory(w->tape));
     plx_tape_backward(w->tape, loss);
-    return plx_optimiser_step(&w->optimiser, w->params, 1e-5f, NULL);
+    double norm; /* waits for it */
+    return plx_optimiser_step(&w->optimiser, w->params, 1e-5f, &norm);
 }
 
 static void free_work(void *state) {
@@ -136,7 +138,7 @@ int plx_network_workload(plx_workload *out, const plx_network_options *options) 
     int status = make_network(w);
     if (!status) status = make_inputs(w);
     if (!status) status = count_flops(w, &flops);
-    if (!status) status = plx_device_open(&device, "cpu");
+    if (!status) status = plx_device_open(&device, NULL);
     if (!status) status = plx_tape_create(&w->tape, device, step_arena, o->train);
     if (status) {
         free_work(w);

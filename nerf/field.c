@@ -88,7 +88,7 @@ int plx_field_create(plx_field **out, plx_field_size size, plx_frame frame, uint
     field->empty_below = 0.01f / (2 * frame.radius); /* 1 % opacity on the longest chord */
     field->optimiser = field_optimiser();
     plx_device device;
-    int status = plx_device_open(&device, "cpu");
+    int status = plx_device_open(&device, NULL);
     if (!status) status = plx_tape_create(&field->tape, device, STEP_ADDRESSES, false);
     if (!status) status = plx_params_create(&field->params);
     if (!status) status = declare_planes(field->params, size);

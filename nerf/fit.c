@@ -153,18 +153,19 @@ static int run_steps(plx_field *field, const plx_views *views, const box *boxes,
     field->empty_below = empty_opacity * SAMPLES / (2 * options->radius);
     for (int step = 0; step < options->steps && (share = share_done(options, step, began)) < 1; step++) {
         int status = PLX_OK, rays = step < WARM_UP ? (options->rays + 3) / 4 : options->rays;
+        /* A device with its own memory is waited for only to report. */
+        const bool report = (step + 1) % REPORT == 0, read = report || !plx_tape_memory(field->tape);
         double loss;
         if (step >= WARM_UP && step % REFRESH == 0) status = plx_field_update_occupancy(field);
         if (status) return status;
         plx_step_options o = step_options(options, step, share);
         draw_rays(views, boxes, rays, plx_rng_fork((plx_rng){options->seed, 1}, (uint64_t)step), targets);
-        status = plx_field_step(field, rays, targets, &o, options->seed, &loss);
+        status = plx_field_step(field, rays, targets, &o, options->seed, read ? &loss : NULL);
         if (status) return status;
-        mean += (loss - mean) / (step < 20 ? step + 1 : 20);
+        if (read) mean += (loss - mean) / (step < 20 ? step + 1 : 20);
         char note[48];
         snprintf(note, sizeof note, "loss %.5f", mean);
-        if ((step + 1) % REPORT == 0 &&
-            plx_progress_report(progress, user, "fit", step + 1, options->steps, note))
+        if (report && plx_progress_report(progress, user, "fit", step + 1, options->steps, note))
             return plx_fail(PLX_ERROR_CANCELLED, "fit: stopped at step %d", step + 1);
     }
     return plx_field_update_occupancy(field);
@@ -182,7 +183,8 @@ static int new_field(plx_field **out, const plx_fit_options *options) {
     plx_frame frame = plx_frame_make(PLX_FRAME_WORLD, NULL, options->radius);
     int status = plx_field_create(out, size, frame, options->seed, true);
     /* A ray across starts half transparent at any radius. */
-    if (!status) (*out)->operands.b3->data[0] = logf(PLX_SCENE_RADIUS / options->radius);
+    const float first[4] = {logf(PLX_SCENE_RADIUS / options->radius)};
+    if (!status) plx_params_set((*out)->params, "decoder.b3", first);
     return status;
 }
 

@@ -20,7 +20,7 @@ plx_latent_note plx_latent_note_default(void) {
 /* What a put needs in memory beside the latent, which points into it. */
 typedef struct scene {
     plx_latent latent;
-    float *planes[PLX_LATENT_PLANES], *decoder;
+    float *planes[PLX_LATENT_PLANES], *decoder, *state;
     unsigned char *thumbnail;
     char *layout, *rules, *history;
     bool half; /* the planes, where they come from */
@@ -29,6 +29,7 @@ typedef struct scene {
 static void free_scene(scene *s) {
     for (int i = 0; i < PLX_LATENT_PLANES; i++) free(s->planes[i]);
     free(s->decoder);
+    free(s->state);
     free(s->thumbnail);
     free(s->layout);
     free(s->rules);
@@ -170,13 +171,18 @@ static int take_thumbnail(scene *s, plx_field *field, int size) {
     return PLX_OK;
 }
 
-static void take_state(scene *s, const plx_field *field) {
+static int take_state(scene *s, const plx_field *field) {
     const plx_params *p = field->params;
-    if (!p->m) return;
+    if (!p->m) return PLX_OK;
+    s->state = malloc(2 * p->block * sizeof *s->state);
+    if (!s->state) return plx_fail(PLX_ERROR_MEMORY, "no memory for the optimiser's state");
+    plx_memory_read(p->device.memory, s->state, p->m, p->block * sizeof *s->state);
+    plx_memory_read(p->device.memory, s->state + p->block, p->v, p->block * sizeof *s->state);
     s->latent.steps = field->optimiser.step;
     s->latent.state_numbers = p->block;
-    s->latent.m = p->m;
-    s->latent.v = p->v;
+    s->latent.m = s->state;
+    s->latent.v = s->state + p->block;
+    return PLX_OK;
 }
 
 /* ---- putting ------------------------------------------------------------------------------------------- */
@@ -191,7 +197,7 @@ static int put_checkpoint(plx_transaction *t, const char *id, const plx_checkpoi
     if (!status) status = take_rules(&s, checkpoint);
     if (!status) status = take_texts(&s, checkpoint, &old, note);
     if (!status && note->thumbnail) status = take_thumbnail(&s, field, note->thumbnail);
-    if (!status && note->state) take_state(&s, field);
+    if (!status && note->state) status = take_state(&s, field);
     int as = note->as >= 0 ? note->as : s.half ? PLX_LATENT_F16 : PLX_LATENT_F32;
     if (!status) status = plx_latent_put(t, &s.latent, (enum plx_latent_type)as);
     free_scene(&s);
@@ -292,8 +298,8 @@ static int restore_state(plx_field *field, const plx_latent *latent) {
     if (!latent->state_numbers) return PLX_OK;
     if (latent->state_numbers != p->block)
         return plx_fail(PLX_ERROR_INPUT, "the optimiser's state is that of another field");
-    memcpy(p->m, latent->m, p->block * sizeof *p->m);
-    memcpy(p->v, latent->v, p->block * sizeof *p->v);
+    plx_memory_write(p->device.memory, p->m, latent->m, p->block * sizeof *p->m);
+    plx_memory_write(p->device.memory, p->v, latent->v, p->block * sizeof *p->v);
     field->optimiser.step = latent->steps;
     return PLX_OK;
 }

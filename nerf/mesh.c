@@ -32,9 +32,10 @@ static void evaluate(plx_field *field, int count, const float *points, float *va
             plx_frame_coordinates(&field->frame, points + 3 * (size_t)(first + i),
                                   coordinates + 5 * (size_t)i);
         const int start[2] = {0, part};
-        plx_tensor *out =
-            plx_field_evaluate(field->tape, &field->operands, (plx_points){part, start, coordinates});
-        memcpy(values + 4 * (size_t)first, out->data, sizeof(float) * 4 * (size_t)part);
+        plx_points at = plx_points_on(field->tape, 1, (plx_points){part, start, coordinates});
+        plx_tensor *out = plx_field_evaluate(field->tape, &field->operands, at);
+        memcpy(values + 4 * (size_t)first, plx_tape_values(field->tape, out),
+               sizeof(float) * 4 * (size_t)part);
         plx_tape_reset(field->tape);
     }
 }
@@ -58,8 +59,10 @@ static void probe_rays(plx_field *field, const plx_camera *camera, probe *out) {
         plx_sample_occupied(arena, rays, R, 2 * radius / THRESHOLD_SAMPLES, field->occupancy, radius, NULL);
     memset(out, 0, sizeof *out * (size_t)R);
     if (samples.S) {
-        plx_points points = plx_points_along(arena, rays, samples, 1, object_start, &field->frame);
-        const float *values = plx_field_evaluate(field->tape, &field->operands, points)->data;
+        plx_tape *tape = field->tape;
+        plx_points points = plx_points_along(tape, plx_rays_on(tape, R, rays), plx_samples_on(tape, samples),
+                                             1, object_start, &field->frame);
+        const float *values = plx_tape_values(tape, plx_field_evaluate(tape, &field->operands, points));
         for (int r = 0; r < R; r++) {
             double depth = 0; /* optical */
             for (int i = samples.start[r]; i < samples.start[r + 1]; i++) {

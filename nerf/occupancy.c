@@ -1,4 +1,6 @@
 #include "nerf/occupancy.h"
+#include "nerf/tensor/kernels.h"
+#include "nerf/tensor/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -26,33 +28,19 @@ static int cells_inside(int *out) {
     return count;
 }
 
-/* `count` cells: the largest density seen in each, against the threshold. */
+/* `count` cells, their list and the grid on the device: the largest density seen in each, against the threshold. */
 static void test_cells(plx_field *field, const int *cells, int count, unsigned char *occupied) {
-    plx_arena *arena = plx_tape_arena(field->tape);
-    float *coordinates = plx_arena_alloc(arena, sizeof(float) * 5 * POINTS * (size_t)count);
-    int *start = plx_arena_alloc(arena, sizeof(int) * 2);
+    plx_tape *tape = field->tape;
+    const plx_kernels *kernels = plx_tape_kernels(tape);
+    int *start = plx_arena_alloc(plx_tape_arena(tape), sizeof(int) * 2);
     start[0] = 0, start[1] = count * POINTS;
-    const plx_rng rng = {64, 1};
-    const float cell = 2 * field->frame.radius / PLX_GRID;
-#pragma omp parallel for schedule(static)
-    for (int i = 0; i < count * POINTS; i++) {
-        int at = cells[i / POINTS];
-        const int index[3] = {at % PLX_GRID, at / PLX_GRID % PLX_GRID, at / SLICE};
-        uint64_t number = 3 * ((uint64_t)at * POINTS + (uint64_t)(i % POINTS));
-        float p[3];
-        for (int k = 0; k < 3; k++)
-            p[k] =
-                ((float)index[k] + plx_rng_uniform(rng, number + (uint64_t)k)) * cell - field->frame.radius;
-        plx_frame_coordinates(&field->frame, p, coordinates + 5 * (size_t)i);
-    }
-    plx_tensor *values =
-        plx_field_evaluate(field->tape, &field->operands, (plx_points){start[1], start, coordinates});
-    for (int i = 0; i < count; i++) {
-        float most = 0;
-        for (int k = 0; k < POINTS; k++) most = fmaxf(most, values->data[4 * (size_t)(i * POINTS + k)]);
-        occupied[cells[i]] = most > field->empty_below;
-    }
-    plx_tape_reset(field->tape);
+    float *coords = plx_tape_array(tape, sizeof(float) * 5 * (size_t)start[1]);
+    kernels->cell_points(count, cells, POINTS, PLX_GRID, field->frame.radius, (plx_rng){64, 1},
+                         plx_tape_constant(tape, &field->frame, sizeof field->frame), coords);
+    plx_points points = {start[1], plx_tape_constant(tape, start, sizeof(int) * 2), coords};
+    plx_tensor *values = plx_field_evaluate(tape, &field->operands, points);
+    kernels->cell_occupied(count, cells, POINTS, values->data, field->empty_below, occupied);
+    plx_tape_reset(tape);
 }
 
 /* out = in or either neighbour `stride` away, along an axis of which `stride` is the cells' distance. */
@@ -63,6 +51,22 @@ static void dilate(const unsigned char *in, unsigned char *out, int stride) {
     }
 }
 
+/* grid (CELLS), zeros at first. */
+static int test_all_cells(plx_field *field, const int *cells, int count, unsigned char *grid) {
+    const plx_memory *memory = plx_tape_memory(field->tape);
+    const size_t bytes = sizeof *cells * (size_t)count;
+    int *device_cells = memory ? plx_memory_take(memory, bytes) : (int *)cells;
+    unsigned char *device_grid = memory ? plx_memory_take(memory, CELLS) : grid;
+    int status =
+        device_cells && device_grid ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "no memory for an occupancy grid");
+    if (!status && memory) memory->write(device_cells, cells, bytes);
+    for (int first = 0; first < count && !status; first += BATCH)
+        test_cells(field, device_cells + first, count - first < BATCH ? count - first : BATCH, device_grid);
+    if (!status && memory) memory->read(grid, device_grid, CELLS);
+    if (memory) plx_memory_give(memory, device_cells, bytes), plx_memory_give(memory, device_grid, CELLS);
+    return status ? status : plx_memory_finish(memory);
+}
+
 int plx_field_update_occupancy(plx_field *field) {
     if (!field->occupancy) field->occupancy = malloc(CELLS);
     unsigned char *scratch = calloc(CELLS, 1);
@@ -71,9 +75,12 @@ int plx_field_update_occupancy(plx_field *field) {
         free(scratch), free(cells);
         return plx_fail(PLX_ERROR_MEMORY, "no memory for an occupancy grid");
     }
-    int count = cells_inside(cells);
-    for (int first = 0; first < count; first += BATCH)
-        test_cells(field, cells + first, count - first < BATCH ? count - first : BATCH, scratch);
+    const int count = cells_inside(cells);
+    int status = test_all_cells(field, cells, count, scratch);
+    if (status) {
+        free(scratch), free(cells);
+        return status;
+    }
     dilate(scratch, field->occupancy, 1);
     dilate(field->occupancy, scratch, PLX_GRID);
     dilate(scratch, field->occupancy, SLICE);

@@ -75,8 +75,12 @@ int plx_field_to_checkpoint(plx_checkpoint *checkpoint, const plx_field *field, 
     for (int i = 0; i < plx_params_count(field->params) && !status; i++) {
         const plx_param *p = plx_params_at(field->params, i);
         bool plane = strncmp(p->name, "planes.", 7) == 0;
-        status = plx_checkpoint_put(checkpoint, p->name, p->tensor.ndim, p->tensor.shape, p->tensor.data,
-                                    half && plane);
+        float *values = malloc(plx_tensor_size(&p->tensor) * sizeof *values);
+        if (!values) return plx_fail(PLX_ERROR_MEMORY, "no memory for a scene's tensors");
+        plx_params_read(field->params, &p->tensor, values);
+        status =
+            plx_checkpoint_put(checkpoint, p->name, p->tensor.ndim, p->tensor.shape, values, half && plane);
+        free(values);
     }
     return status ? status : put_metadata(checkpoint, field);
 }

@@ -76,9 +76,12 @@ static void composite_rays(plx_field *field, const plx_ray *rays, int R, const p
         plx_rays round = next_round(arena, &f, which, alive);
         if (!round.R) break;
         const int object_start[2] = {0, round.R};
-        plx_points points = plx_points_along(arena, alive, round, 1, object_start, &field->frame);
+        plx_samples samples = plx_samples_on(field->tape, round);
+        plx_points points = plx_points_along(field->tape, plx_rays_on(field->tape, round.R, alive), samples,
+                                             1, object_start, &field->frame);
         plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, points);
-        add_round(&f, round, which, plx_composite(field->tape, values, round)->data, out);
+        plx_tensor *composite = plx_composite(field->tape, values, samples.rays);
+        add_round(&f, round, which, plx_tape_values(field->tape, composite), out);
     }
 }
 
@@ -102,10 +105,11 @@ static void find_normals(plx_field *field, const plx_ray *rays, int R, const flo
     }
     if (!hits) return;
     int start[2] = {0, 6 * hits};
-    plx_tensor *values =
-        plx_field_evaluate(field->tape, &field->operands, (plx_points){6 * hits, start, coordinates});
+    plx_points points = plx_points_on(field->tape, 1, (plx_points){6 * hits, start, coordinates});
+    plx_tensor *out = plx_field_evaluate(field->tape, &field->operands, points);
+    const float *values = plx_tape_values(field->tape, out);
     for (int h = 0; h < hits; h++) {
-        const float *value = values->data + 24 * (size_t)h, *direction = rays[ray_of[h]].direction;
+        const float *value = values + 24 * (size_t)h, *direction = rays[ray_of[h]].direction;
         double g[3], norm = 0, facing = 0;
         for (int k = 0; k < 3; k++) {
             g[k] =

@@ -12,7 +12,7 @@ enum { BLOCKS = 40 };
 /* Blocks taken and given back at random keep their contents; when all are back the pool is as at first. */
 TEST(pool, blocks_keep_apart) {
     plx_pool *pool;
-    REQUIRE(plx_pool_create(&pool, 1 << 22) == 0, "%s", plx_error());
+    REQUIRE(plx_pool_create(&pool, NULL, 1 << 22) == 0, "%s", plx_error());
     unsigned char *block[BLOCKS] = {NULL};
     size_t bytes[BLOCKS];
     const plx_rng rng = {5, 5};

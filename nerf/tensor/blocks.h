@@ -2,6 +2,8 @@
 #ifndef PLX_BLOCKS_H
 #define PLX_BLOCKS_H
 
+#include "nerf/tensor/kernels.h"
+#include "nerf/tensor/memory.h"
 #include "nerf/tensor/params.h"
 
 #define PLX_PARAM_CHUNK \
@@ -15,15 +17,18 @@ typedef struct plx_param_chunk {
 
 struct plx_params {
     int count, capacity;
-    plx_param *param;                  /* in the order they were added */
-    struct param_init *init;           /* how each is drawn; freed by allocate */
-    int *by_name;                      /* indices sorted by name */
+    plx_param *param;        /* in the order they were added */
+    struct param_init *init; /* how each is drawn; freed by allocate */
+    int *by_name;            /* indices sorted by name */
+    plx_device device;
     size_t block;                      /* elements of a block, padding included */
-    float *value, *grad, *m, *v, *ema; /* the blocks; all but `value` NULL unless training */
+    float *value, *grad, *m, *v, *ema; /* the blocks, on the device; all but `value` NULL unless training */
     plx_param_chunk *chunk;
-    double *chunk_sum; /* (chunks) */
     int chunk_count;
-    bool ema_in_use; /* value and ema have changed places */
+    plx_chunk *work;        /* (chunks) the optimiser's, with the rates of its last step */
+    plx_chunk *device_work; /* the same on the device; `work` itself where that is the host */
+    double *sums;           /* on the device: 2 numbers, the norm's, then (chunks) */
+    bool ema_in_use;        /* value and ema have changed places */
 };
 
 static inline size_t plx_param_size(const plx_param *p) {

@@ -78,7 +78,7 @@ static void field_bwd(plx_field_size s, const plx_field_tensors *p, plx_points p
 
 int plx_flops_device(plx_device *out) {
     plx_device device;
-    int status = plx_device_open(&device, "cpu");
+    int status = plx_device_open(&device, NULL);
     if (status) return status;
     cpu = device.kernels;
     counting = *cpu;
@@ -86,6 +86,6 @@ int plx_flops_device(plx_device *out) {
     counting.linear_fwd = linear_fwd, counting.linear_bwd = linear_bwd;
     counting.attention_fwd = attention_fwd, counting.attention_bwd = attention_bwd;
     counting.field_fwd = field_fwd, counting.field_bwd = field_bwd;
-    *out = (plx_device){&counting, "cpu"};
+    *out = (plx_device){&counting, device.name, device.memory};
     return PLX_OK;
 }

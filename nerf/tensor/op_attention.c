@@ -34,7 +34,7 @@ plx_tensor *plx_attention(plx_tape *t, plx_tensor *q, plx_tensor *k, plx_tensor 
               plx_shape(v).text, heads);
     plx_attention_size size = {N, tokens(q), tokens(k), heads, C / heads};
     size_t rows = (size_t)size.N * (size_t)heads * (size_t)size.Q;
-    attention_saved saved = {size, plx_arena_alloc(plx_tape_arena(t), rows * sizeof(float))};
+    attention_saved saved = {size, plx_tape_array(t, rows * sizeof(float))};
     return plx_tape_apply(t, (plx_op){.forward = attention_forward,
                                       .backward = attention_backward,
                                       .properties = PLX_READS_INPUTS | PLX_READS_OUTPUT,

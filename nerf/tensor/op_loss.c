@@ -1,49 +1,36 @@
+#include "nerf/tensor/kernels.h"
 #include "nerf/tensor/ops.h"
 #include "nerf/tensor/shape.h"
 
-#include <math.h>
-
 typedef struct lp_saved {
-    const float *y, *weight;
-    double weight_sum;
+    const float *y, *weight; /* the device's */
+    double *weight_sum;
     int p;
 } lp_saved;
 
 static void lp_forward(plx_tape *t, const plx_op *op) {
-    (void)t;
-    lp_saved *s = op->saved;
+    const lp_saved *s = op->saved;
     const plx_tensor *x = op->input[0];
-    size_t n = plx_tensor_size(x);
-    double sum = 0;
-    s->weight_sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        double d = (double)x->data[i] - s->y[i], w = s->weight ? s->weight[i] : 1;
-        sum += w * (s->p == 2 ? d * d : fabs(d));
-        s->weight_sum += w;
-    }
-    if (s->weight_sum == 0) s->weight_sum = 1; /* all weights 0: the loss and its gradient are 0 */
-    op->output->data[0] = (float)(sum / s->weight_sum);
+    plx_tape_kernels(t)->lp_fwd(plx_tensor_size(x), s->p, x->data, s->y, s->weight, s->weight_sum,
+                                op->output->data);
 }
 
 /* d/dx_i = w_i sign(x_i - y_i) / sum w  (p = 1; 0 at 0),  2 w_i (x_i - y_i) / sum w  (p = 2). */
 static void lp_backward(plx_tape *t, const plx_op *op) {
-    (void)t;
     const lp_saved *s = op->saved;
     const plx_tensor *x = op->input[0];
-    size_t n = plx_tensor_size(x);
-    double factor = op->output->grad[0] / s->weight_sum;
-    for (size_t i = 0; i < n; i++) {
-        double d = (double)x->data[i] - s->y[i], w = s->weight ? s->weight[i] : 1;
-        x->grad[i] += (float)(factor * w * (s->p == 2 ? 2 * d : (d > 0) - (d < 0)));
-    }
+    plx_tape_kernels(t)->lp_bwd(plx_tensor_size(x), s->p, x->data, s->y, s->weight, s->weight_sum,
+                                op->output->grad, x->grad);
 }
 
 plx_tensor *plx_loss_lp(plx_tape *t, plx_tensor *x, const float *y, const float *weight, int p) {
     PLX_CHECK(p == 1 || p == 2, "loss_lp of %s: p is %d", x->name, p);
     /* The caller's arrays may be gone by the backward pass: copies live with the step. */
     size_t bytes = plx_tensor_size(x) * sizeof(float);
-    lp_saved saved = {
-        .y = plx_tape_save(t, y, bytes), .weight = weight ? plx_tape_save(t, weight, bytes) : NULL, .p = p};
+    lp_saved saved = {.y = plx_tape_copy(t, y, bytes),
+                      .weight = weight ? plx_tape_copy(t, weight, bytes) : NULL,
+                      .weight_sum = plx_tape_array(t, sizeof(double)),
+                      .p = p};
     return plx_tape_apply(t, (plx_op){.forward = lp_forward,
                                       .backward = lp_backward,
                                       .properties = PLX_READS_INPUTS,
@@ -52,24 +39,28 @@ plx_tensor *plx_loss_lp(plx_tape *t, plx_tensor *x, const float *y, const float 
                                       .saved = plx_tape_save(t, &saved, sizeof saved)});
 }
 
-static void sum_forward(plx_tape *t, const plx_op *op) {
-    (void)t;
+static plx_loss_terms terms_of(const plx_op *op, bool gradients) {
     const float *factors = op->saved;
-    double sum = 0;
-    for (int k = 0; k < PLX_OP_INPUTS; k++)
-        if (op->input[k]) sum += (double)factors[k] * op->input[k]->data[0];
-    op->output->data[0] = (float)sum;
+    plx_loss_terms terms = {0};
+    for (; terms.count < PLX_OP_INPUTS && op->input[terms.count]; terms.count++) {
+        const plx_tensor *x = op->input[terms.count];
+        terms.term[terms.count] = gradients ? x->grad : x->data;
+        terms.factor[terms.count] = factors[terms.count];
+    }
+    return terms;
+}
+
+static void sum_forward(plx_tape *t, const plx_op *op) {
+    plx_tape_kernels(t)->loss_sum_fwd(terms_of(op, false), op->output->data);
 }
 
 static void sum_backward(plx_tape *t, const plx_op *op) {
-    (void)t;
-    const float *factors = op->saved;
-    for (int k = 0; k < PLX_OP_INPUTS; k++)
-        if (op->input[k] && op->input[k]->grad) op->input[k]->grad[0] += factors[k] * op->output->grad[0];
+    plx_tape_kernels(t)->loss_sum_bwd(terms_of(op, true), op->output->grad);
 }
 
 plx_tensor *plx_loss_sum(plx_tape *t, int count, plx_tensor *const *losses, const float *factors) {
-    PLX_CHECK(count > 0 && count <= PLX_OP_INPUTS, "loss_sum of %d losses", count);
+    PLX_CHECK(count > 0 && count <= PLX_OP_INPUTS && PLX_OP_INPUTS == PLX_LOSS_TERMS, "loss_sum of %d losses",
+              count);
     plx_op op = {.forward = sum_forward,
                  .backward = sum_backward,
                  .output = plx_tape_tensor(t, "loss_sum", PLX_SHAPE(1)),

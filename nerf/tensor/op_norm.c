@@ -43,7 +43,7 @@ plx_tensor *plx_group_norm(plx_tape *t, plx_tensor *x, plx_tensor *gamma, plx_te
               "group_norm %s: input %s, scale_shift %s", gamma->name, plx_shape(x).text,
               plx_shape(scale_shift).text);
     size_t numbers = 2 * (size_t)size.N * (size_t)groups;
-    norm_saved saved = {size, plx_arena_alloc(plx_tape_arena(t), numbers * sizeof(float))};
+    norm_saved saved = {size, plx_tape_array(t, numbers * sizeof(float))};
     return plx_tape_apply(t, (plx_op){.forward = norm_forward,
                                       .backward = norm_backward,
                                       .properties = PLX_READS_INPUTS | PLX_RUNS_AGAIN,

@@ -1,8 +1,7 @@
 #include "nerf/tensor/kernels.h"
+#include "nerf/tensor/memory.h"
 #include "nerf/tensor/ops.h"
 #include "nerf/tensor/shape.h"
-
-#include <string.h>
 
 static size_t elements(const plx_op *op) {
     return plx_tensor_size(op->output);
@@ -44,7 +43,7 @@ plx_tensor *plx_sigmoid(plx_tape *t, plx_tensor *x) {
 }
 
 static void add_forward(plx_tape *t, const plx_op *op) {
-    memcpy(op->output->data, op->input[0]->data, elements(op) * sizeof(float));
+    plx_memory_copy(plx_tape_memory(t), op->output->data, op->input[0]->data, elements(op) * sizeof(float));
     plx_tape_kernels(t)->axpy(elements(op), 1, op->input[1]->data, op->output->data);
 }
 
@@ -58,7 +57,7 @@ plx_tensor *plx_add(plx_tape *t, plx_tensor *a, plx_tensor *b) {
 }
 
 static void scale_forward(plx_tape *t, const plx_op *op) {
-    memset(op->output->data, 0, elements(op) * sizeof(float));
+    plx_memory_zero(plx_tape_memory(t), op->output->data, elements(op) * sizeof(float));
     plx_tape_kernels(t)->axpy(elements(op), *(float *)op->saved, op->input[0]->data, op->output->data);
 }
 

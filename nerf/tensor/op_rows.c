@@ -1,7 +1,6 @@
 #include "nerf/tensor/kernels.h"
+#include "nerf/tensor/memory.h"
 #include "nerf/tensor/ops.h"
-
-#include <string.h>
 
 static void add_rows(plx_tape *t, const plx_op *op, const float *from, float *to) {
     const float *factors = op->saved;
@@ -11,7 +10,7 @@ static void add_rows(plx_tape *t, const plx_op *op, const float *from, float *to
 }
 
 static void rows_forward(plx_tape *t, const plx_op *op) {
-    memset(op->output->data, 0, plx_tensor_size(op->output) * sizeof(float));
+    plx_memory_zero(plx_tape_memory(t), op->output->data, plx_tensor_size(op->output) * sizeof(float));
     add_rows(t, op, op->input[0]->data, op->output->data);
 }
 

@@ -11,7 +11,16 @@ typedef struct param_init {
 
 int plx_params_create(plx_params **out) {
     *out = calloc(1, sizeof **out);
-    return *out ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "no memory for parameters");
+    if (!*out) return plx_fail(PLX_ERROR_MEMORY, "no memory for parameters");
+    int status = plx_device_open(&(*out)->device, NULL);
+    if (!status) return PLX_OK;
+    free(*out);
+    *out = NULL;
+    return status;
+}
+
+static size_t bytes_of_block(const plx_params *params) {
+    return params->block * sizeof(float);
 }
 
 void plx_params_free(plx_params *params) {
@@ -19,13 +28,14 @@ void plx_params_free(plx_params *params) {
     free(params->param);
     free(params->init);
     free(params->by_name);
-    free(params->value);
-    free(params->grad);
-    free(params->m);
-    free(params->v);
-    free(params->ema);
+    float *const blocks[] = {params->value, params->grad, params->m, params->v, params->ema};
+    for (int i = 0; i < 5; i++) plx_memory_give(params->device.memory, blocks[i], bytes_of_block(params));
+    const size_t chunks = (size_t)params->chunk_count;
+    if (params->device.memory)
+        plx_memory_give(params->device.memory, params->device_work, chunks * sizeof *params->work);
+    plx_memory_give(params->device.memory, params->sums, (chunks + 2) * sizeof *params->sums);
     free(params->chunk);
-    free(params->chunk_sum);
+    free(params->work);
     free(params);
 }
 
@@ -90,8 +100,13 @@ static int make_chunks(plx_params *params) {
     for (int i = 0; i < params->count; i++)
         count += (int)((plx_param_size(&params->param[i]) + PLX_PARAM_CHUNK - 1) / PLX_PARAM_CHUNK);
     params->chunk = malloc((size_t)count * sizeof *params->chunk);
-    params->chunk_sum = malloc((size_t)count * sizeof *params->chunk_sum);
-    if (!params->chunk || !params->chunk_sum) return plx_fail(PLX_ERROR_MEMORY, "no memory for parameters");
+    params->work = calloc((size_t)count, sizeof *params->work);
+    params->sums = plx_memory_take(params->device.memory, ((size_t)count + 2) * sizeof *params->sums);
+    params->device_work = params->device.memory
+                              ? plx_memory_take(params->device.memory, (size_t)count * sizeof *params->work)
+                              : params->work;
+    if (!params->chunk || !params->work || !params->sums || !params->device_work)
+        return plx_fail(PLX_ERROR_MEMORY, "no memory for parameters");
     for (int i = 0; i < params->count; i++) {
         const size_t begin = params->param[i].offset, end = begin + plx_param_size(&params->param[i]);
         for (size_t at = begin; at < end; at += PLX_PARAM_CHUNK)
@@ -101,21 +116,31 @@ static int make_chunks(plx_params *params) {
     return PLX_OK;
 }
 
-static void draw(plx_params *params, uint64_t seed) {
+/* value: a block on the host. */
+static void draw(const plx_params *params, uint64_t seed, float *value) {
     for (int i = 0; i < params->count; i++) {
-        plx_param *p = &params->param[i];
+        const plx_param *p = &params->param[i];
         const param_init init = params->init[i];
         const size_t size = plx_param_size(p);
-        if (init.std != 0) plx_rng_fill_normal((plx_rng){seed, hash_name(p->name)}, p->tensor.data, size);
-        for (size_t k = 0; k < size; k++)
-            p->tensor.data[k] = (init.std != 0 ? init.std * p->tensor.data[k] : 0) + init.fill;
+        float *data = value + p->offset;
+        if (init.std != 0) plx_rng_fill_normal((plx_rng){seed, hash_name(p->name)}, data, size);
+        for (size_t k = 0; k < size; k++) data[k] = (init.std != 0 ? init.std * data[k] : 0) + init.fill;
     }
 }
 
-static float *new_block(size_t elements) {
-    float *block = aligned_alloc(PLX_ARENA_ALIGN, elements * sizeof *block);
-    if (block) memset(block, 0, elements * sizeof *block);
-    return block;
+static int draw_values(plx_params *params, uint64_t seed) {
+    const plx_memory *memory = params->device.memory;
+    float *value = memory ? calloc(params->block, sizeof *value) : params->value;
+    if (!value) return plx_fail(PLX_ERROR_MEMORY, "no memory for %zu parameters", params->block);
+    draw(params, seed, value);
+    if (!memory) return PLX_OK;
+    memory->write(params->value, value, bytes_of_block(params));
+    free(value);
+    return PLX_OK;
+}
+
+static float *new_block(const plx_params *params) {
+    return plx_memory_take(params->device.memory, bytes_of_block(params));
 }
 
 static void point_tensors(plx_params *params) {
@@ -136,24 +161,24 @@ int plx_params_allocate(plx_params *params, uint64_t seed, bool train) {
     }
     int status = sort_names(params);
     if (status < 0) return status;
-    params->value = new_block(params->block);
+    params->value = new_block(params);
     bool complete = params->value != NULL;
     if (train) {
-        params->grad = new_block(params->block);
-        params->m = new_block(params->block);
-        params->v = new_block(params->block);
-        params->ema = new_block(params->block);
+        params->grad = new_block(params);
+        params->m = new_block(params);
+        params->v = new_block(params);
+        params->ema = new_block(params);
         complete = complete && params->grad && params->m && params->v && params->ema;
     }
     if (!complete) return plx_fail(PLX_ERROR_MEMORY, "no memory for %zu parameters", params->block);
     status = make_chunks(params);
     if (status < 0) return status;
     point_tensors(params);
-    draw(params, seed);
-    if (train) memcpy(params->ema, params->value, params->block * sizeof(float));
+    status = draw_values(params, seed);
+    if (train) plx_memory_copy(params->device.memory, params->ema, params->value, bytes_of_block(params));
     free(params->init);
     params->init = NULL;
-    return PLX_OK;
+    return status;
 }
 
 plx_tensor *plx_params_get(plx_params *params, const char *name) {
@@ -189,6 +214,10 @@ size_t plx_params_size(const plx_params *params) {
 
 void plx_params_zero_grad(plx_params *params) {
     PLX_CHECK(params->grad, "these parameters are not for training");
+    if (params->device.memory) {
+        params->device.memory->zero(params->grad, bytes_of_block(params));
+        return;
+    }
 #pragma omp parallel for schedule(static)
     for (int k = 0; k < params->chunk_count; k++) {
         const plx_param_chunk c = params->chunk[k];
@@ -199,8 +228,21 @@ void plx_params_zero_grad(plx_params *params) {
 void plx_params_set(plx_params *params, const char *name, const float *values) {
     plx_tensor *tensor = plx_params_get(params, name);
     size_t bytes = plx_tensor_size(tensor) * sizeof(float);
-    memcpy(tensor->data, values, bytes);
-    if (params->ema) memcpy(params->ema + (tensor->data - params->value), values, bytes);
+    plx_memory_write(params->device.memory, tensor->data, values, bytes);
+    if (params->ema)
+        plx_memory_write(params->device.memory, params->ema + (tensor->data - params->value), values, bytes);
+}
+
+void plx_params_read(const plx_params *params, const plx_tensor *tensor, float *values) {
+    plx_memory_read(params->device.memory, values, tensor->data, plx_tensor_size(tensor) * sizeof(float));
+}
+
+void plx_params_copy(plx_params *to, const char *name, const plx_tensor *from) {
+    plx_tensor *tensor = plx_params_get(to, name);
+    size_t bytes = plx_tensor_size(tensor) * sizeof(float);
+    PLX_CHECK(plx_tensor_size(from) == plx_tensor_size(tensor), "%s has another size", name);
+    plx_memory_copy(to->device.memory, tensor->data, from->data, bytes);
+    if (to->ema) plx_memory_copy(to->device.memory, to->ema + (tensor->data - to->value), from->data, bytes);
 }
 
 void plx_params_use_ema(plx_params *params, bool use) {

@@ -14,7 +14,7 @@ typedef struct plx_param {
 
 typedef struct plx_params plx_params;
 
-int plx_params_create(plx_params **out);
+int plx_params_create(plx_params **out); /* on the device of plx_device_choose */
 void plx_params_free(plx_params *params);
 
 /* Declares a parameter; values are drawn when plx_params_allocate runs: N(0, std) from (seed, name), so that
@@ -27,6 +27,9 @@ int plx_params_allocate(plx_params *params, uint64_t seed, bool train); /* train
 plx_tensor *plx_params_get(plx_params *params, const char *name);
 /* Sets a parameter's values, and its EMA's if there is one. */
 void plx_params_set(plx_params *params, const char *name, const float *values);
+/* The same from a tensor of the same device; and a parameter's values to the host. */
+void plx_params_copy(plx_params *params, const char *name, const plx_tensor *from);
+void plx_params_read(const plx_params *params, const plx_tensor *tensor, float *values);
 int plx_params_count(const plx_params *params);
 plx_param *plx_params_at(plx_params *params, int index);
 size_t plx_params_size(const plx_params *params); /* elements, padding left out */
@@ -47,8 +50,11 @@ typedef struct plx_optimiser {
 plx_optimiser plx_optimiser_default(void); /* 4e-4, .9, .99, 1e-8, .01, 1, .999 */
 
 /* One step at learning rate `rate`; returns the gradient's norm before clipping through *norm. NaN or Inf in
- * it is PLX_ERROR_NUMERIC naming the parameter, and nothing is changed. */
+ * it is PLX_ERROR_NUMERIC naming the parameter, and nothing is changed. With NULL on a device with its own memory the
+ * host does not wait for the answer: it comes with the next plx_optimiser_check, and until then steps change nothing. */
 int plx_optimiser_step(plx_optimiser *optimiser, plx_params *params, float rate, double *norm);
+int plx_optimiser_check(plx_params *params, double *norm);  /* waits; of the last step */
+const double *plx_optimiser_norm(const plx_params *params); /* the last step's, on the device */
 
 /* Linear warm-up over `warmup` steps, then cosine from 1 to `final` at step `total`. */
 double plx_rate_schedule(int64_t step, int64_t warmup, int64_t total, double final);

@@ -14,13 +14,18 @@ static const char *join(char *out, size_t size, const char *prefix, const char *
 static int save_block(const plx_params *params, plx_checkpoint *checkpoint, const char *prefix,
                       const float *block, bool half) {
     char name[256];
-    for (int i = 0; i < params->count; i++) {
+    int status = plx_memory_finish(params->device.memory);
+    float *host = params->device.memory ? malloc(params->block * sizeof *host) : NULL;
+    if (!host && params->device.memory)
+        return plx_fail(PLX_ERROR_MEMORY, "no memory for %zu parameters", params->block);
+    if (host) params->device.memory->read(host, block, params->block * sizeof *host);
+    for (int i = 0; i < params->count && status >= 0; i++) {
         const plx_param *p = &params->param[i];
-        int status = plx_checkpoint_put(checkpoint, join(name, sizeof name, prefix, p->name), p->tensor.ndim,
-                                        p->tensor.shape, block + p->offset, half);
-        if (status < 0) return status;
+        status = plx_checkpoint_put(checkpoint, join(name, sizeof name, prefix, p->name), p->tensor.ndim,
+                                    p->tensor.shape, (host ? host : block) + p->offset, half);
     }
-    return PLX_OK;
+    free(host);
+    return status < 0 ? status : PLX_OK;
 }
 
 static int load_block(const plx_params *params, const plx_checkpoint *checkpoint, const char *prefix,
@@ -50,8 +55,9 @@ int plx_params_load(plx_params *params, const plx_checkpoint *checkpoint, const 
     if (!block) return plx_fail(PLX_ERROR_MEMORY, "no memory for %zu parameters", params->block);
     int status = load_block(params, checkpoint, prefix, block);
     if (status == PLX_OK) {
-        memcpy(params->value, block, params->block * sizeof *block);
-        if (params->ema) memcpy(params->ema, block, params->block * sizeof *block);
+        const size_t bytes = params->block * sizeof *block;
+        plx_memory_write(params->device.memory, params->value, block, bytes);
+        if (params->ema) plx_memory_write(params->device.memory, params->ema, block, bytes);
     }
     free(block);
     return status;
@@ -78,7 +84,8 @@ int plx_params_load_state(plx_params *params, const plx_checkpoint *checkpoint) 
     for (int b = 0; b < 4 && status == PLX_OK; b++)
         status = load_block(params, checkpoint, state_prefix[b], read + (size_t)b * params->block);
     for (int b = 0; b < 4 && status == PLX_OK; b++)
-        memcpy(blocks[b], read + (size_t)b * params->block, params->block * sizeof *read);
+        plx_memory_write(params->device.memory, blocks[b], read + (size_t)b * params->block,
+                         params->block * sizeof *read);
     free(read);
     return status;
 }

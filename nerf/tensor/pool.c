@@ -15,11 +15,13 @@ typedef struct block {
 struct plx_pool {
     plx_arena *range;
     char *base;
-    size_t capacity, used, peak; /* bytes */
+    const plx_memory *memory;
+    char *device;                           /* what is handed out; `base` where the memory is the host's */
+    size_t capacity, used, peak, committed; /* bytes */
     block *holes;
 };
 
-int plx_pool_create(plx_pool **out, size_t capacity) {
+int plx_pool_create(plx_pool **out, const plx_memory *memory, size_t capacity) {
     plx_pool *pool = *out = calloc(1, sizeof *pool);
     if (!pool) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
     int status = plx_arena_create(&pool->range, capacity);
@@ -28,15 +30,29 @@ int plx_pool_create(plx_pool **out, size_t capacity) {
         *out = NULL;
         return status;
     }
-    pool->base = plx_arena_alloc(pool->range, capacity);
+    pool->device = pool->base = plx_arena_alloc(pool->range, capacity);
     pool->capacity = capacity;
-    return PLX_OK;
+    pool->memory = memory;
+    if (memory && (status = memory->reserve(&pool->device, capacity)) < 0) {
+        plx_arena_free(pool->range);
+        free(pool);
+        *out = NULL;
+    }
+    return status;
 }
 
 void plx_pool_free(plx_pool *pool) {
     if (!pool) return;
+    if (pool->memory) pool->memory->release(pool->device, pool->capacity);
     plx_arena_free(pool->range);
     free(pool);
+}
+
+static void commit(plx_pool *pool) {
+    if (!pool->memory || pool->used <= pool->committed) return;
+    PLX_CHECK(!pool->memory->commit(pool->device, pool->used), "pool: %zu bytes: %s", pool->used,
+              plx_error());
+    pool->committed = pool->used;
 }
 
 static char *end_of(block *b) {
@@ -50,6 +66,7 @@ static block *take_from_end(plx_pool *pool, size_t bytes) {
     pool->used += bytes;
     if (pool->used > pool->peak) pool->peak = pool->used;
     b->bytes = bytes;
+    commit(pool);
     return b;
 }
 
@@ -71,11 +88,13 @@ void *plx_pool_take(plx_pool *pool, size_t bytes) {
     const size_t whole = (bytes + sizeof(block) + PLX_ARENA_ALIGN - 1) / PLX_ARENA_ALIGN * PLX_ARENA_ALIGN;
     block **hole = &pool->holes;
     while (*hole && (*hole)->bytes < whole) hole = &(*hole)->next;
-    return (*hole ? take_from_hole(hole, whole) : take_from_end(pool, whole)) + 1;
+    block *b = *hole ? take_from_hole(hole, whole) : take_from_end(pool, whole);
+    return pool->device + ((char *)(b + 1) - pool->base);
 }
 
 void plx_pool_give(plx_pool *pool, void *memory) {
-    block *b = (block *)memory - 1, *before = NULL, *after = pool->holes;
+    block *b = (block *)(pool->base + ((char *)memory - pool->device)) - 1, *before = NULL,
+          *after = pool->holes;
     while (after && after < b) before = after, after = after->next;
     b->next = after;
     if (after && end_of(b) == (char *)after) b->bytes += after->bytes, b->next = after->next;

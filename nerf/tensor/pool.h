@@ -1,16 +1,20 @@
 /* Memory that is given back in any order, in one reserved range of addresses: the first hole that fits is taken, so that
- * few pages are ever touched. */
+ * few pages are ever touched. In a device's memory what keeps the books stands on the host, at the same places of a range of
+ * its own. */
 #ifndef PLX_POOL_H
 #define PLX_POOL_H
 
 #include <stddef.h>
 
+#include "nerf/tensor/memory.h"
+
 typedef struct plx_pool plx_pool;
 
-int plx_pool_create(plx_pool **out, size_t capacity); /* bytes of address space */
+int plx_pool_create(plx_pool **out, const plx_memory *memory, size_t capacity); /* bytes of address space */
 void plx_pool_free(plx_pool *pool);
 
-/* Uninitialised memory, aligned to 64 bytes; aborts by PLX_CHECK past the capacity. */
+/* Uninitialised memory, aligned to 64 bytes; aborts by PLX_CHECK past the capacity, or what the device
+ * has. */
 void *plx_pool_take(plx_pool *pool, size_t bytes);
 void plx_pool_give(plx_pool *pool, void *memory);
 void plx_pool_reset(plx_pool *pool); /* gives everything back */

@@ -5,6 +5,7 @@
  * has let go is given back with it. So a gradient lives from its first use to its last. */
 #include "nerf/tensor/tensor.h"
 #include "nerf/tensor/kernels.h"
+#include "nerf/tensor/memory.h"
 #include "nerf/tensor/pool.h"
 
 #include <stdlib.h>
@@ -26,7 +27,7 @@ int plx_tape_create(plx_tape **out, plx_device device, size_t capacity, bool rec
     tape->device = device;
     tape->record = record;
     int status = plx_arena_create(&tape->arena, capacity);
-    if (!status) status = plx_pool_create(&tape->pool, capacity);
+    if (!status) status = plx_pool_create(&tape->pool, device.memory, capacity);
     if (status < 0) {
         plx_tape_free(tape);
         return status;
@@ -61,8 +62,34 @@ const struct plx_kernels *plx_tape_kernels(const plx_tape *tape) {
 plx_arena *plx_tape_arena(plx_tape *tape) {
     return tape->arena;
 }
+const plx_memory *plx_tape_memory(const plx_tape *tape) {
+    return tape->device.memory;
+}
 size_t plx_tape_peak_bytes(const plx_tape *tape) {
     return plx_arena_peak(tape->arena) + plx_pool_peak(tape->pool);
+}
+
+/* ---- arrays --------------------------------------------------------------------------------------------------- */
+
+void *plx_tape_array(plx_tape *tape, size_t bytes) {
+    return tape->device.memory ? plx_pool_take(tape->pool, bytes) : plx_arena_alloc(tape->arena, bytes);
+}
+
+const void *plx_tape_constant(plx_tape *tape, const void *host, size_t bytes) {
+    return tape->device.memory ? plx_tape_copy(tape, host, bytes) : host;
+}
+
+const void *plx_tape_copy(plx_tape *tape, const void *host, size_t bytes) {
+    void *array = plx_tape_array(tape, bytes);
+    plx_memory_write(tape->device.memory, array, host, bytes);
+    return array;
+}
+
+const void *plx_tape_read(plx_tape *tape, const void *array, size_t bytes) {
+    if (!tape->device.memory) return array;
+    void *host = plx_arena_alloc(tape->arena, bytes);
+    tape->device.memory->read(host, array, bytes);
+    return host;
 }
 
 /* ---- tensors -------------------------------------------------------------------------------------------------- */
@@ -93,15 +120,25 @@ plx_tensor *plx_tape_view(plx_tape *tape, plx_tensor *x, int ndim, const int *sh
     return y;
 }
 
+const float *plx_tape_values(plx_tape *tape, const plx_tensor *x) {
+    return plx_tape_read(tape, x->data, bytes_of(x));
+}
+
+static float *new_gradient(plx_tape *tape, const plx_tensor *x) {
+    float *grad = plx_pool_take(tape->pool, bytes_of(x));
+    plx_memory_zero(tape->device.memory, grad, bytes_of(x));
+    return grad;
+}
+
 float *plx_tape_grad(plx_tape *tape, plx_tensor *x) {
-    if (!x->grad && x->made_by) x->grad = memset(plx_pool_take(tape->pool, bytes_of(x)), 0, bytes_of(x));
+    if (!x->grad && x->made_by) x->grad = new_gradient(tape, x);
     return x->grad;
 }
 
 plx_tensor *plx_tape_input(plx_tape *tape, int ndim, const int *shape, const float *data, bool wants_grad) {
     plx_tensor *x = plx_tape_tensor(tape, "input", ndim, shape);
-    memcpy(x->data, data, bytes_of(x));
-    if (wants_grad && tape->record) x->grad = memset(plx_pool_take(tape->pool, bytes_of(x)), 0, bytes_of(x));
+    plx_memory_write(tape->device.memory, x->data, data, bytes_of(x));
+    if (wants_grad && tape->record) x->grad = new_gradient(tape, x);
     return x;
 }
 
@@ -202,7 +239,8 @@ void plx_tape_backward(plx_tape *tape, plx_tensor *loss) {
                   plx_tensor_size(loss));
         PLX_CHECK(plx_wants_grad(loss), "backward from %s, which depends on nothing that wants a gradient",
                   loss->name);
-        plx_tape_grad(tape, loss)[0] = 1;
+        const float one = 1;
+        plx_memory_write(tape->device.memory, plx_tape_grad(tape, loss), &one, sizeof one);
     }
     for (const plx_op *op = tape->last; op; op = op->previous) {
         plx_tensor *y = op->output;

@@ -2,7 +2,7 @@
  *
  * An op checks shapes, makes its output and hands both to plx_tape_apply, which runs it and, while recording, keeps it
  * for plx_tape_backward. That runs the ops in reverse; gradients ADD into tensor->grad.
- * All data is float32, row-major; images are (N,H,W,C). */
+ * All data is float32, row-major, in the device's memory; images are (N,H,W,C). */
 #ifndef PLX_TENSOR_H
 #define PLX_TENSOR_H
 
@@ -35,13 +35,24 @@ size_t plx_tensor_size(const plx_tensor *x); /* number of elements */
 
 struct plx_kernels;
 
+struct plx_memory;
+
 typedef struct plx_device {
     const struct plx_kernels *kernels;
     const char *name;
+    const struct plx_memory *memory; /* NULL: the host's own */
 } plx_device;
 
-/* "ref", "cpu" (cuda later). A table that lacks a kernel is an error that names it. */
+/* "ref", "cpu", "cuda", "cuda:N", "auto" (cuda where there is a card, else cpu), or NULL: the one of plx_device_choose,
+ * at first cpu. A table that lacks a kernel is an error that names it. */
 int plx_device_open(plx_device *out, const char *name);
+
+/* How cuda's matrix products and convolutions take their factors; sums and all that is kept are float32. */
+enum plx_precision { PLX_PRECISION_F32, PLX_PRECISION_TF32, PLX_PRECISION_BF16 };
+/* What plx_device_open gives for NULL, and so where models and fields are made from now on: to be called before any is. */
+int plx_device_choose(const char *name, const char *precision);
+int plx_device_cards(void);             /* CUDA cards; 0 without them, their driver, or CUDA in this build */
+const char *plx_device_card(int index); /* "NVIDIA H100, 80 GB", of the next call's lifetime; with index 0 and no card: why */
 
 /* ---- the tape ------------------------------------------------------------------------------------------------ */
 
@@ -54,13 +65,23 @@ void plx_tape_reset(plx_tape *tape); /* forget all tensors and ops */
 bool plx_tape_recording(const plx_tape *tape);
 void plx_tape_set_recording(plx_tape *tape, bool record); /* e.g. off around a frozen encoder */
 const struct plx_kernels *plx_tape_kernels(const plx_tape *tape);
-plx_arena *plx_tape_arena(plx_tape *tape); /* step lifetime; ops mark and release scratch in it */
+plx_arena *plx_tape_arena(plx_tape *tape); /* the host's, step lifetime; ops mark and release scratch in it */
+const struct plx_memory *plx_tape_memory(const plx_tape *tape);
 size_t plx_tape_peak_bytes(const plx_tape *tape);
 
 /* A new tensor that lives until the next reset, or until plx_tape_leave: uninitialised data. */
 plx_tensor *plx_tape_tensor(plx_tape *tape, const char *name, int ndim, const int *shape);
-/* The same with data copied in; a constant (no gradient) unless wants_grad. */
+/* The same with the host's data copied in; a constant (no gradient) unless wants_grad. */
 plx_tensor *plx_tape_input(plx_tape *tape, int ndim, const int *shape, const float *data, bool wants_grad);
+
+/* Arrays that live until the next reset. In the device's memory: uninitialised; and with the host's data, which are used
+ * as they are where the two memories are one, so that they must live as long. On the host: what the device computed, when
+ * it is done. */
+void *plx_tape_array(plx_tape *tape, size_t bytes);
+const void *plx_tape_constant(plx_tape *tape, const void *host, size_t bytes);
+const void *plx_tape_copy(plx_tape *tape, const void *host, size_t bytes); /* a copy in any case */
+const void *plx_tape_read(plx_tape *tape, const void *array, size_t bytes);
+const float *plx_tape_values(plx_tape *tape, const plx_tensor *x); /* plx_tape_read of the data */
 
 /* One of another shape on the same data. */
 plx_tensor *plx_tape_view(plx_tape *tape, plx_tensor *x, int ndim, const int *shape);
