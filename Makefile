@@ -12,9 +12,9 @@
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
 #   make fuzz     every parser of ours under libFuzzer, a minute each (seconds=60)
 #   make bench-peers  the same stages in PyTorch, compared and timed in turns
-# config=release|debug|sanitize   werror=1   verbose=1
+# config=release|debug|sanitize   werror=1   verbose=1   CUDA=1 (NVIDIA cards too, into build/release-cuda; CUDA_HOME=/usr/local/cuda)
 config ?= release
-build := build/$(config)
+build := build/$(config)$(if $(CUDA),-cuda)
 program := $(build)/parallax
 
 ifeq ($(origin CC),default)
@@ -29,6 +29,21 @@ CFLAGS += -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-protot
 LDLIBS := -lassimp -lembree3 -lOpenEXRCore-3_1 -lmeshoptimizer -lpng -lzip -ldnnl -lvl -ljansson -llmdb -lxxhash -lnettle -lpopt -lm
 
 library_sources := $(wildcard nerf/core/*.c nerf/tensor/*.c nerf/*.c diffusion/*.c render/*.c datasets/*.c)
+CUDA_HOME ?= /usr/local/cuda
+cuda_sources := $(wildcard nerf/tensor/cuda_*.c) nerf/tensor/kernels_cuda.c
+cuda_kernels := $(wildcard nerf/tensor/cuda_*.cu)
+cuda_archs ?= 75 80 86 89 90
+ifdef CUDA
+NVCC := $(CUDA_HOME)/bin/nvcc
+NVCCFLAGS := -std=c++17 -O3 -I. -Xcompiler -fPIC -Werror all-warnings $(foreach a,$(cuda_archs),-gencode arch=compute_$(a),code=sm_$(a)) \
+    -gencode arch=compute_$(lastword $(cuda_archs)),code=compute_$(lastword $(cuda_archs))
+CFLAGS += -isystem $(CUDA_HOME)/include
+LDLIBS += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublasLt -lcudnn -lcudart -lstdc++
+cuda_objects := $(patsubst %.cu,$(build)/%.nv.o,$(cuda_kernels))
+$(build)/nerf/tensor/device.o: CFLAGS += -DPLX_CUDA
+else
+library_sources := $(filter-out $(cuda_sources),$(library_sources))
+endif
 library_headers := $(wildcard nerf/core/*.h nerf/tensor/*.h nerf/*.h diffusion/*.h render/*.h datasets/*.h)
 public_headers := nerf/nerf.h nerf/latents.h nerf/consistency.h diffusion/diffusion.h render/render.h datasets/datasets.h
 version := $(shell sed -n 's/^.define PLX_VERSION "\(.*\)"/\1/p' nerf/nerf.h)
@@ -46,7 +61,7 @@ quiet := $(if $(verbose),,@)
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
-$(build)/libparallax.a: $(call objects,$(library_sources))
+$(build)/libparallax.a: $(call objects,$(library_sources)) $(cuda_objects)
 	@echo "  AR $@"
 	$(quiet)rm -f $@ && ar rcs $@ $^
 $(program): $(call objects,$(tool_sources)) $(build)/libparallax.a
@@ -67,7 +82,7 @@ $(build)/libparallax.map: $(library_headers) Makefile
 	$(quiet)names=$$(printf '#include "%s"\n' $(public_headers) | $(CC) -I. -E -P -x c - | \
 	    grep -oE '\bplx_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u) && \
 	    printf '{ global:\n%s\nlocal: *; };\n' "$$(printf '%s;\n' $$names)" >$@
-$(build)/libparallax.so: $(call objects,$(library_sources)) $(build)/libparallax.map
+$(build)/libparallax.so: $(call objects,$(library_sources)) $(cuda_objects) $(build)/libparallax.map
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -shared -Wl,-soname,$(soname) -Wl,-z,defs -Wl,--version-script=$(build)/libparallax.map \
 	    -o $@ $(filter %.o,$^) $(LDLIBS)
@@ -88,6 +103,10 @@ $(build)/%.o: %.cpp Makefile
 	@mkdir -p $(@D)
 	@echo "  CXX $<"
 	$(quiet)$(CXX) $(CXXFLAGS) -include tests/cuda/emulation.h -c -o $@ $<
+$(build)/%.nv.o: %.cu Makefile
+	@mkdir -p $(@D)
+	@echo "  NVCC $<"
+	$(quiet)$(NVCC) $(NVCCFLAGS) -MD -MP -MF $(@:.o=.d) -c -o $@ $<
 $(build)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC $<"

@@ -37,9 +37,9 @@ BEGIN {
     split("nerf/nerf.h nerf/consistency.h nerf/latents.h diffusion/diffusion.h render/render.h datasets/datasets.h", names)
     for (i in names) public[names[i]] = 1
     # Libraries with one .c file each: the folder that may hold it, and what its headers start with.
-    split("assimp/ embree3/ OpenEXR/ stb/ meshoptimizer.h png.h zip.h nettle/sha2 nettle/base64 dnnl oneapi/dnnl popt.h vl/ lmdb.h xxhash.h", prefixes)
-    split("render render render render render render datasets datasets tools nerf/tensor nerf/tensor tools nerf nerf nerf", owners)
-    split("Assimp Embree OpenEXR stb meshoptimizer libpng libzip nettle base64 oneDNN oneDNN popt VLFeat LMDB xxHash", libraries)
+    split("assimp/ embree3/ OpenEXR/ stb/ meshoptimizer.h png.h zip.h nettle/sha2 nettle/base64 dnnl oneapi/dnnl popt.h vl/ lmdb.h xxhash.h cuda cublasLt.h cudnn.h", prefixes)
+    split("render render render render render render datasets datasets tools nerf/tensor nerf/tensor tools nerf nerf nerf nerf/tensor nerf/tensor nerf/tensor", owners)
+    split("Assimp Embree OpenEXR stb meshoptimizer libpng libzip nettle base64 oneDNN oneDNN popt VLFeat LMDB xxHash CUDA cuBLASLt cuDNN", libraries)
     split("assert ctype dirent dlfcn errno fcntl fenv float ftw immintrin inttypes libgen limits link locale malloc math omp poll pthread " \
           "pwd setjmp signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib string strings " \
           "termios time unistd wchar cpuid x86intrin", c)

@@ -4,25 +4,7 @@
 #ifndef PLX_CUDA_LAUNCH_H
 #define PLX_CUDA_LAUNCH_H
 
-#include <stddef.h>
-
-extern "C" {
-cudaStream_t plx_cuda_stream(void);
-void plx_cuda_launched(const char *kernel); /* keeps the first error for the next synchronisation */
-float *
-plx_cuda_scratch(int slot,
-                 size_t floats); /* device workspace that only grows; uninitialised, aligned to 256 bytes */
-}
-
-/* Slots of plx_cuda_scratch: those whose contents are needed at the same time differ. */
-enum plx_cuda_slot {
-    PLX_CUDA_NORM,
-    PLX_CUDA_ATTENTION,
-    PLX_CUDA_FIELD,
-    PLX_CUDA_REDUCTION,
-    PLX_CUDA_LIBRARY,
-    PLX_CUDA_SLOTS
-};
+#include "nerf/tensor/cuda_stream.h"
 
 /* PLX_LAUNCH(kernel, grid, block, bytes of dynamic shared memory, arguments...); a template's name with a comma stands in ().
  * PLX_SHARED(float, tile, [32][33]); a block's array, whose contents are not defined at first; PLX_SHARED_DYNAMIC(float, tile);

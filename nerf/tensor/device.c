@@ -7,7 +7,7 @@
 #include <string.h>
 
 #ifdef PLX_CUDA
-#include "nerf/tensor/cuda_device.h"
+#include "nerf/tensor/cuda_card.h"
 #endif
 
 static plx_kernels ref_table, cpu_table;
@@ -103,12 +103,14 @@ int plx_device_choose(const char *name, const char *precision) {
     int p = 0;
     while (p < 3 && strcmp(precisions[p], precision) != 0) p++;
     if (p == 3) return plx_fail(PLX_ERROR_INPUT, "precision '%s': f32, tf32 or bf16", precision);
-    if (strlen(name) >= sizeof chosen) return plx_fail(PLX_ERROR_INPUT, "device '%s': auto, cpu or cuda[:n]", name);
+    if (strlen(name) >= sizeof chosen)
+        return plx_fail(PLX_ERROR_INPUT, "device '%s': auto, cpu or cuda[:n]", name);
     plx_device device;
     int status = plx_device_open(&device, name);
     if (status) return status;
     if (p && !device.memory)
-        return plx_fail(PLX_ERROR_SUPPORT, "precision '%s': device '%s' computes in f32", precision, device.name);
+        return plx_fail(PLX_ERROR_SUPPORT, "precision '%s': device '%s' computes in f32", precision,
+                        device.name);
     if (device.memory) {
         status = set_precision((enum plx_precision)p);
         if (status) return status;

@@ -1,0 +1,318 @@
+/* One card, one stream. Device memory is ranges of addresses behind which memory is mapped as they are used, so that a tape's
+ * capacity costs nothing; that is the driver's own interface, whose functions are asked for by name, so that a machine without
+ * a driver can still run the program. */
+#include "nerf/tensor/cuda_card.h"
+
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "nerf/tensor/cuda_stream.h"
+
+enum { STAGES = 2 };
+static const size_t stage_bytes = (size_t)8 << 20;
+static const size_t step_bytes = (size_t)32 << 20; /* what large ranges grow by */
+
+typedef struct range {
+    char *base;
+    size_t reserved, committed; /* bytes */
+    struct range *next;
+} range;
+
+static struct {
+    pthread_mutex_t lock;
+    int card; /* -1: none yet */
+    cudaStream_t stream;
+    size_t granularity;
+    range *ranges;
+    /* Pinned memory in turn: what is written waits there until the card has copied it. */
+    char *stage[STAGES];
+    cudaEvent_t copied[STAGES];
+    int turn;
+    size_t staged; /* bytes of the stage whose turn it is */
+    float *scratch[PLX_CUDA_SLOTS];
+    size_t scratch_floats[PLX_CUDA_SLOTS];
+    char error[256];      /* the first since the last synchronisation; "" */
+    char last_kernel[64]; /* that was launched */
+    enum plx_precision precision;
+} cuda = {.lock = PTHREAD_MUTEX_INITIALIZER, .card = -1};
+
+/* The driver's functions, in the versions of CUDA 11. */
+static struct {
+    CUresult (*reserve)(CUdeviceptr *, size_t, size_t, CUdeviceptr, unsigned long long);
+    CUresult (*free)(CUdeviceptr, size_t);
+    CUresult (*create)(CUmemGenericAllocationHandle *, size_t, const CUmemAllocationProp *,
+                       unsigned long long);
+    CUresult (*release)(CUmemGenericAllocationHandle);
+    CUresult (*map)(CUdeviceptr, size_t, size_t, CUmemGenericAllocationHandle, unsigned long long);
+    CUresult (*unmap)(CUdeviceptr, size_t);
+    CUresult (*access)(CUdeviceptr, size_t, const CUmemAccessDesc *, size_t);
+    CUresult (*granularity)(size_t *, const CUmemAllocationProp *, CUmemAllocationGranularity_flags);
+} driver;
+
+/* ---- cards --------------------------------------------------------------------------------------------------------- */
+
+int plx_cuda_cards(void) {
+    int count = 0;
+    return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
+const char *plx_cuda_card(int card) {
+    static _Thread_local char text[320];
+    struct cudaDeviceProp p;
+    int count = 0;
+    cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaSuccess && card < count) error = cudaGetDeviceProperties(&p, card);
+    if (error != cudaSuccess)
+        snprintf(text, sizeof text, "%s", cudaGetErrorString(error));
+    else if (card >= count)
+        snprintf(text, sizeof text, count ? "this machine has %d" : "no card", count);
+    else
+        snprintf(text, sizeof text, "%s, %.0f GB, sm_%d%d", p.name, (double)p.totalGlobalMem / 1e9, p.major,
+                 p.minor);
+    return text;
+}
+
+static CUmemAllocationProp on_card(void) {
+    return (CUmemAllocationProp){.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                 .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE, .id = cuda.card}};
+}
+
+static int find_driver(void) {
+    const struct {
+        const char *name;
+        void **function;
+    } wanted[] = {{"cuMemAddressReserve", (void **)&driver.reserve},
+                  {"cuMemAddressFree", (void **)&driver.free},
+                  {"cuMemCreate", (void **)&driver.create},
+                  {"cuMemRelease", (void **)&driver.release},
+                  {"cuMemMap", (void **)&driver.map},
+                  {"cuMemUnmap", (void **)&driver.unmap},
+                  {"cuMemSetAccess", (void **)&driver.access},
+                  {"cuMemGetAllocationGranularity", (void **)&driver.granularity}};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        enum cudaDriverEntryPointQueryResult found;
+        cudaError_t error =
+            cudaGetDriverEntryPointByVersion(wanted[i].name, wanted[i].function, 11000, 0, &found);
+        if (error != cudaSuccess || found != cudaDriverEntryPointSuccess)
+            return plx_fail(PLX_ERROR_SUPPORT, "device 'cuda:%d': the driver has no %s", cuda.card,
+                            wanted[i].name);
+    }
+    return PLX_OK;
+}
+
+/* The card is set. */
+static int start(void) {
+    int status = find_driver();
+    if (status) return status;
+    const CUmemAllocationProp where = on_card();
+    cudaError_t error = cudaStreamCreateWithFlags(&cuda.stream, cudaStreamNonBlocking);
+    for (int i = 0; i < STAGES && error == cudaSuccess; i++) {
+        error = cudaHostAlloc((void **)&cuda.stage[i], stage_bytes, cudaHostAllocDefault);
+        if (error == cudaSuccess) error = cudaEventCreateWithFlags(&cuda.copied[i], cudaEventDisableTiming);
+    }
+    if (error != cudaSuccess)
+        return plx_fail(PLX_ERROR_SUPPORT, "device 'cuda:%d': %s", cuda.card, cudaGetErrorString(error));
+    if (driver.granularity(&cuda.granularity, &where, CU_MEM_ALLOC_GRANULARITY_MINIMUM) != CUDA_SUCCESS)
+        return plx_fail(PLX_ERROR_SUPPORT, "device 'cuda:%d': no virtual memory", cuda.card);
+    return PLX_OK;
+}
+
+static int open_locked(int card) {
+    if (cuda.card == card) return PLX_OK;
+    if (cuda.card >= 0)
+        return plx_fail(PLX_ERROR_SUPPORT, "device 'cuda:%d': this process computes on cuda:%d", card,
+                        cuda.card);
+    int count = 0, major = 0, minor = 0;
+    cudaError_t error = cudaGetDeviceCount(&count);
+    if (error != cudaSuccess || card >= count)
+        return plx_fail(PLX_ERROR_SUPPORT, "device 'cuda:%d': %s", card, plx_cuda_card(card));
+    error = cudaSetDevice(card);
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, card);
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, card);
+    if (error != cudaSuccess)
+        return plx_fail(PLX_ERROR_SUPPORT, "device 'cuda:%d': %s", card, cudaGetErrorString(error));
+    if (10 * major + minor < 75)
+        return plx_fail(PLX_ERROR_SUPPORT, "device 'cuda:%d': %s; sm_75 and newer are supported", card,
+                        plx_cuda_card(card));
+    cuda.card = card;
+    int status = start();
+    if (status) cuda.card = -1;
+    return status;
+}
+
+int plx_cuda_open(int card) {
+    pthread_mutex_lock(&cuda.lock);
+    int status = open_locked(card);
+    pthread_mutex_unlock(&cuda.lock);
+    return status;
+}
+
+void plx_cuda_set_precision(enum plx_precision precision) {
+    cuda.precision = precision;
+}
+enum plx_precision plx_cuda_precision(void) {
+    return cuda.precision;
+}
+
+/* ---- the stream ---------------------------------------------------------------------------------------------------- */
+
+cudaStream_t plx_cuda_stream(void) {
+    static _Thread_local int card = -1; /* this thread's */
+    if (card != cuda.card && cudaSetDevice(cuda.card) == cudaSuccess) card = cuda.card;
+    return cuda.stream;
+}
+
+void plx_cuda_failed(const char *kernel, const char *why) {
+    if (!cuda.error[0]) snprintf(cuda.error, sizeof cuda.error, "cuda: %s: %s", kernel, why);
+}
+
+void plx_cuda_launched(const char *kernel) {
+    cudaError_t error = cudaGetLastError();
+    if (error != cudaSuccess) plx_cuda_failed(kernel, cudaGetErrorString(error));
+    snprintf(cuda.last_kernel, sizeof cuda.last_kernel, "%s", kernel);
+}
+
+static void check(const char *what, cudaError_t error) {
+    if (error != cudaSuccess) plx_cuda_failed(what, cudaGetErrorString(error));
+}
+
+static int finish(void) {
+    cudaError_t error = cudaStreamSynchronize(plx_cuda_stream());
+    if (error != cudaSuccess && !cuda.error[0])
+        snprintf(cuda.error, sizeof cuda.error,
+                 "cuda: %s, at or before kernel '%s' (CUDA_LAUNCH_BLOCKING=1 tells which)",
+                 cudaGetErrorString(error), cuda.last_kernel);
+    if (!cuda.error[0]) return PLX_OK;
+    char line[sizeof cuda.error];
+    snprintf(line, sizeof line, "%s", cuda.error);
+    cuda.error[0] = 0;
+    return plx_fail(PLX_ERROR_SUPPORT, "%s", line);
+}
+
+float *plx_cuda_scratch(int slot, size_t floats) {
+    if (floats <= cuda.scratch_floats[slot]) return cuda.scratch[slot];
+    check("scratch", cudaFree(cuda.scratch[slot])); /* waits for what uses it */
+    cuda.scratch_floats[slot] = floats + floats / 8;
+    cudaError_t error = cudaMalloc((void **)&cuda.scratch[slot], cuda.scratch_floats[slot] * sizeof(float));
+    PLX_CHECK(error == cudaSuccess, "cuda: %zu floats of workspace: %s", floats, cudaGetErrorString(error));
+    return cuda.scratch[slot];
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------------------- */
+
+static size_t round_up(size_t bytes, size_t to) {
+    return (bytes + to - 1) / to * to;
+}
+
+static const char *text_of(CUresult result) {
+    return result == CUDA_ERROR_OUT_OF_MEMORY ? "out of memory" : "the driver refuses";
+}
+
+static int reserve(char **out, size_t bytes) {
+    CUdeviceptr base = 0;
+    range *r = malloc(sizeof *r);
+    plx_cuda_stream();
+    if (!r) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
+    *r = (range){.reserved = round_up(bytes ? bytes : 1, cuda.granularity)};
+    CUresult result = driver.reserve(&base, r->reserved, 0, 0, 0);
+    if (result != CUDA_SUCCESS) {
+        free(r);
+        return plx_fail(PLX_ERROR_MEMORY, "cuda: %zu bytes of addresses: %s", bytes, text_of(result));
+    }
+    *out = r->base = (char *)base;
+    pthread_mutex_lock(&cuda.lock);
+    r->next = cuda.ranges;
+    cuda.ranges = r;
+    pthread_mutex_unlock(&cuda.lock);
+    return PLX_OK;
+}
+
+static range *find(const char *base, bool take) {
+    pthread_mutex_lock(&cuda.lock);
+    range **at = &cuda.ranges;
+    while (*at && (*at)->base != base) at = &(*at)->next;
+    range *r = *at;
+    if (r && take) *at = r->next;
+    pthread_mutex_unlock(&cuda.lock);
+    PLX_CHECK(r, "cuda: %p is no range of device memory", (const void *)base);
+    return r;
+}
+
+static int commit(char *base, size_t bytes) {
+    range *r = find(base, false);
+    if (bytes <= r->committed) return PLX_OK;
+    const size_t left = r->reserved - r->committed;
+    size_t more = round_up(bytes - r->committed, r->reserved > step_bytes ? step_bytes : cuda.granularity);
+    if (more > left) more = left;
+    const CUmemAllocationProp where = on_card();
+    const CUmemAccessDesc access = {where.location, CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    const CUdeviceptr at = (CUdeviceptr)(r->base + r->committed);
+    CUmemGenericAllocationHandle memory;
+    CUresult result = driver.create(&memory, more, &where, 0);
+    if (result != CUDA_SUCCESS)
+        return plx_fail(PLX_ERROR_MEMORY, "cuda: %zu more bytes: %s", more, text_of(result));
+    result = driver.map(at, more, 0, memory, 0);
+    driver.release(memory); /* the mapping keeps it */
+    if (result == CUDA_SUCCESS) result = driver.access(at, more, &access, 1);
+    if (result != CUDA_SUCCESS)
+        return plx_fail(PLX_ERROR_MEMORY, "cuda: %zu bytes cannot be mapped: %s", more, text_of(result));
+    r->committed += more;
+    return PLX_OK;
+}
+
+static void release(char *base, size_t bytes) {
+    (void)bytes;
+    range *r = find(base, true);
+    check("release", cudaStreamSynchronize(plx_cuda_stream())); /* kernels may still use it */
+    if (r->committed) driver.unmap((CUdeviceptr)base, r->committed);
+    driver.free((CUdeviceptr)base, r->reserved);
+    free(r);
+}
+
+/* Room for `bytes` in the stage whose turn it is; the other one's once it is full and the card has done with that. */
+static char *stage_room(size_t bytes) {
+    if (cuda.staged + bytes > stage_bytes) {
+        check("write", cudaEventRecord(cuda.copied[cuda.turn], plx_cuda_stream()));
+        cuda.turn = (cuda.turn + 1) % STAGES;
+        check("write", cudaEventSynchronize(cuda.copied[cuda.turn]));
+        cuda.staged = 0;
+    }
+    char *room = cuda.stage[cuda.turn] + cuda.staged;
+    cuda.staged += round_up(bytes, 64);
+    return room;
+}
+
+static void write_bytes(void *to, const void *from, size_t bytes) {
+    for (size_t done = 0, part; done < bytes; done += part) {
+        part = bytes - done < stage_bytes ? bytes - done : stage_bytes;
+        char *room = stage_room(part);
+        memcpy(room, (const char *)from + done, part);
+        check("write",
+              cudaMemcpyAsync((char *)to + done, room, part, cudaMemcpyHostToDevice, plx_cuda_stream()));
+    }
+}
+
+static void read_bytes(void *to, const void *from, size_t bytes) {
+    check("read", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, plx_cuda_stream()));
+    check("read", cudaStreamSynchronize(plx_cuda_stream()));
+}
+
+static void copy_bytes(void *to, const void *from, size_t bytes) {
+    check("copy", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, plx_cuda_stream()));
+}
+
+static void zero_bytes(void *to, size_t bytes) {
+    check("zero", cudaMemsetAsync(to, 0, bytes, plx_cuda_stream()));
+}
+
+const plx_memory plx_cuda_memory = {.reserve = reserve,
+                                    .release = release,
+                                    .commit = commit,
+                                    .write = write_bytes,
+                                    .read = read_bytes,
+                                    .copy = copy_bytes,
+                                    .zero = zero_bytes,
+                                    .finish = finish};
