@@ -69,7 +69,8 @@ int plx_input_crop(plx_view *out, const plx_view *view, int size, float fill);
 /* ---- one image -> field ------------------------------------------------------------------------------------------ */
 
 /* input->camera is the input's (its elevation counts only if `elevation_known`), input->colour (size,size,4) straight
- * RGBA of the model's size. `train`: the field can be refined. */
+ * RGBA of the model's size. The planes are the mean of the picture's and of its mirror image's, mirrored back. `train`:
+ * the field can be refined. */
 int plx_model_reconstruct(plx_field **out, const plx_model *model, const plx_view *input,
                           bool elevation_known, bool train);
 
