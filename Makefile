@@ -88,11 +88,12 @@ $(build)/libparallax.so: $(call objects,$(library_sources)) $(cuda_objects) $(bu
 	    -o $@ $(filter %.o,$^) $(LDLIBS)
 # The CUDA kernels as plain C++ under an emulation of the language, in the kernels' tests (config=sanitize).
 cuda_kernel_sources := $(wildcard nerf/tensor/cuda_*.cu) tests/cuda/planted.cu
-CXXFLAGS := -std=c++17 -fno-strict-aliasing -Wall -Wextra $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -MMD -MP -I.
+CXXFLAGS := -std=c++17 -fno-strict-aliasing -Wall -Wextra -Wno-unknown-pragmas $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -MMD -MP -I.
 $(build)/run_cuda_kernels: $(patsubst %,$(build)/%.o,$(cuda_kernel_sources)) \
     $(patsubst %.cpp,$(build)/%.o,$(wildcard tests/cuda/*.cpp)) \
-    $(call objects,tests/test_kernels.c tests/test_kernels_field.c tests/kernel_check.c tests/test_main.c \
-        nerf/tensor/kernels_ref.c nerf/tensor/kernels_field_ref.c nerf/core/rng.c nerf/core/error.c)
+    $(call objects,tests/test_kernels.c tests/test_kernels_field.c tests/test_kernels_rays.c tests/kernel_check.c \
+        tests/test_main.c nerf/tensor/kernels_ref.c nerf/tensor/kernels_field_ref.c nerf/tensor/kernels_rays.c \
+        nerf/tensor/frame.c nerf/core/rng.c nerf/core/error.c)
 	@echo "  LD $@"
 	$(quiet)$(CXX) $(CXXFLAGS) -o $@ $^
 $(build)/%.cu.o: %.cu Makefile

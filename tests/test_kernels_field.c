@@ -18,6 +18,8 @@ static const field_case fields[] = {
      {0, 37, 37, 700}},
     {{.N = 2, .C = 32, .F = 2, .H = 32, .guided = 0, .xy = {6, 6}, .xz = {6, 6}, .yz = {6, 6}},
      {0, 130, 259}},
+    {{.N = 2, .C = 16, .F = 4, .H = 32, .guided = 0, .xy = {9, 7}, .xz = {5, 8}, .yz = {4, 4}},
+     {0, 300, 517}},
     /* widths that leave rows and vectors over in every product */
     {{.N = 1, .C = 16, .F = 1, .H = 48, .guided = 1, .xy = {5, 4}, .xz = {2, 3}, .yz = {3, 2}}, {0, 129}},
 };
@@ -106,6 +108,42 @@ TEST(kernels, field_has_the_same_bits_on_two_threads) {
     float *const *one = (float *const *)&d[0], *const *two = (float *const *)&d[1];
     for (int k = 0; k < 9; k++)
         EXPECT(memcmp(one[k], two[k], size[k] * sizeof(float)) == 0, "gradient %d differs", k);
+    free_arrays();
+}
+
+/* A NULL gradient is not computed and changes none of the others; a NaN is seen in every gradient that it belongs to. */
+TEST(kernels, field_computes_the_gradients_that_are_wanted) {
+    const field_case *c = &fields[1];
+    const plx_field_size s = c->size;
+    const size_t M = (size_t)c->start[s.N];
+    size_t size[9];
+    sizes_of(s, size);
+    const float *coords = array(5 * M, 1);
+    float *dvalues = array(4 * M, 2);
+    const plx_field_tensors p = make_tensors(s, 10, 0.3f);
+    const plx_points points = {(int)M, int_array(c->start, (size_t)s.N + 1), coords};
+    const plx_field_tensors all = make_tensors(s, 20, 1), weights = make_tensors(s, 20, 1),
+                            planes = make_tensors(s, 20, 1), nan = make_tensors(s, 20, 1);
+    plx_field_tensors only_weights = weights, only_planes = planes;
+    only_weights.xy = only_weights.xz = only_weights.yz = NULL;
+    only_planes.w1 = only_planes.b1 = only_planes.w2 = only_planes.b2 = only_planes.w3 = only_planes.b3 =
+        NULL;
+    only_planes.yz = NULL;
+    tested_table()->field_bwd(s, &p, points, dvalues, &all);
+    tested_table()->field_bwd(s, &p, points, dvalues, &only_weights);
+    tested_table()->field_bwd(s, &p, points, dvalues, &only_planes);
+    dvalues[4 * 500] = NAN; /* of the last object */
+    tested_table()->field_bwd(s, &p, points, dvalues, &nan);
+    float *const *whole = (float *const *)&all, *const *bad = (float *const *)&nan,
+                 *const * part[2] = {(float *const *)&only_planes, (float *const *)&only_weights};
+    for (int k = 0; k < 9; k++) {
+        const float *seen = part[k >= 3][k];
+        EXPECT(k == 2 || memcmp(seen, whole[k], size[k] * sizeof(float)) == 0, "gradient %d differs alone",
+               k);
+        size_t bads = 0;
+        for (size_t i = 0; i < size[k]; i++) bads += isnan(bad[k][i]) != 0;
+        EXPECT(bads > 0, "gradient %d hides a NaN", k);
+    }
     free_arrays();
 }
 

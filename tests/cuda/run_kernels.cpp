@@ -2,7 +2,8 @@
  *   EMULATION_ORDER=0..5   the order of threads and blocks
  *   EMULATION_LOG=FILE     a line for every launch: the kernel, and a hash of all arrays behind it. Files of two orders are equal, or
  *                          the kernel of the first line that differs has a race
- *   EMULATION_SHIFT=1      every array starts a float behind a multiple of 16 bytes */
+ *   EMULATION_SHIFT=1      every array starts a float behind a multiple of 16 bytes
+ *   EMULATION_SHARED=64    KiB of shared memory for a block; 99, unless said: an Ada card's */
 extern "C" {
 #include "tests/kernel_check.h"
 }
@@ -66,12 +67,14 @@ TEST(kernels, every_kernel_has_a_launcher) {
 __attribute__((constructor)) static void prepare(void) {
     plx_kernels_ref(&ref_table);
     plx_kernels_field_ref(&ref_table);
+    plx_kernels_rays(&ref_table);
 #define FILL(name, arguments)          \
     cuda_table.name = plx_cuda_##name; \
     if (of_a_library(#name)) kernel_is_tested(#name);
     PLX_KERNEL_LIST(FILL)
     const char *order = getenv("EMULATION_ORDER"), *log = getenv("EMULATION_LOG"),
-               *shift = getenv("EMULATION_SHIFT");
+               *shift = getenv("EMULATION_SHIFT"), *shared = getenv("EMULATION_SHARED");
+    emulation_shared_limit = (size_t)(shared ? atoi(shared) : 99) << 10;
     emulation_order = order ? atoi(order) : 0;
     array_shift = shift && atoi(shift);
     if (log && !(launch_log = fopen(log, "w"))) abort();
