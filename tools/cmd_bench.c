@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/bench_budget.h"
 #include "tools/bench_data.h"
 #include "tools/bench_report.h"
 #include "tools/bench_scaling.h"
@@ -15,7 +16,7 @@ typedef struct bench_values {
     int runs;
     unsigned tables;
     float fail_over;
-    bool quick, scaling, compare;
+    bool quick, scaling, budget, compare;
 } bench_values;
 
 #define AT(member) offsetof(bench_values, member)
@@ -34,6 +35,8 @@ static const plx_option options[] = {
     {PLX_OPTION_FLAG, "scaling", 0, AT(scaling),
      .help =
          "how stages grow with their sizes instead: fitted exponents, and with -o FILE.json also FILE.svg"},
+    {PLX_OPTION_FLAG, "budget", 0, AT(budget),
+     .help = "measure nothing: the least time that an H100 and a laptop's RTX 4060 allow each kernel"},
     {PLX_OPTION_TEXT, "model", 0, AT(model), NULL, .word = "FILE",
      .help = "weights (default: the shipped model)"},
     {PLX_OPTION_TEXT, "data", 0, AT(data), NULL, .word = "DIR",
@@ -239,7 +242,9 @@ static int run_bench(const plx_run *run) {
         return plx_fail(PLX_ERROR_USAGE, "bench: --fail-over goes with --compare");
     if (v->compare)
         return plx_bench_compare(stdout, run->arguments[0], run->arguments[1], (double)v->fail_over);
-    return run_benchmark(run);
+    if (v->budget && (v->output || v->scaling || v->quick))
+        return plx_fail(PLX_ERROR_USAGE, "bench: --budget measures nothing and goes with --filter only");
+    return v->budget ? plx_bench_budget(stdout, v->filter) : run_benchmark(run);
 }
 
 const plx_command plx_cmd_bench = {.name = "bench",
