@@ -41,6 +41,7 @@ void plx_source_free(plx_source *source) {
     free(source->note);
     free(source->path);
     free(source->folder);
+    free(source->fault);
     *source = (plx_source){0};
 }
 
@@ -187,6 +188,7 @@ int plx_dataset_load(const plx_dataset *dataset, int object, const int *indices,
     const plx_source *source = source_at(dataset, object);
     if (!indices) count = source->views;
     *out = (plx_views){0};
+    if (source->fault) return plx_fail(PLX_ERROR_INPUT, "%s", source->fault);
     for (int i = 0; i < count; i++)
         if (indices && (indices[i] < 0 || indices[i] >= source->views))
             return plx_fail(PLX_ERROR_INPUT, "%s: has %d views, no view %d", source->path, source->views,

@@ -133,6 +133,36 @@ char *plx_name_with(const char *folder, const char *name, const char *ending) {
     return path;
 }
 
+/* The same names up to the first '.'. */
+static bool same_stem(const char *a, const char *b) {
+    size_t length = strcspn(a, ".");
+    return length == strcspn(b, ".") && !strncmp(a, b, length);
+}
+
+/* `first`: where it is most likely. */
+static bool has_stem(const plx_names *among, const char *name, int first) {
+    if (first < among->count && same_stem(among->names[first], name)) return true;
+    for (int i = 0; i < among->count; i++)
+        if (same_stem(among->names[i], name)) return true;
+    return false;
+}
+
+int plx_source_pair(plx_source *source, const char *part, bool (*wanted)(const char *name)) {
+    plx_names *names = NULL;
+    char *folder = *part ? plx_path_join(source->folder, part) : strdup(source->folder), fault[2 * PATH_MAX];
+    int status = folder ? plx_names_list(&names, folder, wanted)
+                        : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", source->path);
+    for (int i = 0; !status && !source->fault && i < names->count; i++) {
+        if (has_stem(source->own, names->names[i], i)) continue;
+        snprintf(fault, sizeof fault, "%s/%s: what belongs to it is not there", folder, names->names[i]);
+        if (!(source->fault = strdup(fault)))
+            status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", source->path);
+    }
+    plx_names_close(names);
+    free(folder);
+    return status;
+}
+
 /* `folder` itself or something below it. */
 static bool is_below(const char *path, const char *folder) {
     size_t length = strlen(folder);
@@ -150,6 +180,8 @@ int plx_source_file(char **out, const plx_source *source, const char *name) {
         status = plx_fail(PLX_ERROR_IO, "%s: %s", *out, strerror(why));
     else if (!plx_path_inside(name) || !is_below(real, real_folder))
         status = plx_fail(PLX_ERROR_INPUT, "%s: leads out of the data set's folder", *out);
+    else if (!plx_is_file(real)) /* opening a pipe would wait for its writer */
+        status = plx_fail(PLX_ERROR_INPUT, "%s: not a file", *out);
     free(real_folder);
     free(real);
     if (status) {

@@ -225,13 +225,15 @@ static int parse(plx_source *source, const char *text, size_t size) {
 }
 
 static int open_file(plx_dataset *dataset, const char *path, const char *folder, const char *name) {
-    char *text = NULL;
+    char *text = NULL, *file = NULL;
     size_t size;
     plx_source source;
     int status = plx_source_create(&source, &plx_transforms_reader, name, path, folder);
-    if (!status) status = plx_file_read(&text, &size, path, JSON_MAX);
+    if (!status) status = plx_source_file(&file, &source, plx_path_last(path));
+    if (!status) status = plx_file_read(&text, &size, file, JSON_MAX);
     if (!status && (status = parse(&source, text, size)) < 0) plx_fail_in(status, path);
     free(text);
+    free(file);
     if (!status) return plx_dataset_add(dataset, &source);
     plx_source_free(&source);
     return status;

@@ -36,6 +36,16 @@ static int read_matrix(double out[12], const char *path, const char *name, int i
     return status;
 }
 
+/* Pictures and cameras go by their order: with one missing, all later ones would be of another view. */
+static int check_count(const char *path, int pictures) {
+    char key[64];
+    plx_npy array;
+    snprintf(key, sizeof key, "world_mat_%d", pictures);
+    if (plx_npz_load(&array, path, key)) return PLX_OK;
+    plx_npy_free(&array);
+    return plx_fail(PLX_ERROR_INPUT, "%s: has %s, but there are %d pictures", path, key, pictures);
+}
+
 /* World (x, y, z) with y up -> (x, -z, y) with z up. */
 static void turn_world(double c2w[12]) {
     for (int column = 0; column < 4; column++) {
@@ -70,6 +80,7 @@ static int read_view(const plx_source *source, int index, plx_view *view, plx_vi
          *cameras = NULL;
     int status = picture && mask ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", source->path);
     if (!status) status = plx_source_file(&cameras, source, "cameras.npz");
+    if (!status) status = check_count(cameras, source->views);
     if (!status) status = plx_view_picture(view, views, source, picture);
     if (!status) {
         view->camera.width = view->colour.width;

@@ -9,6 +9,7 @@ typedef struct plx_source {
     char *name, *note; /* note may be NULL */
     char *path;        /* what errors name: the object's folder, or its JSON file */
     char *folder;      /* all its files lie inside */
+    char *fault;       /* NULL, or why none of its views is loaded: what was seen on opening */
     int views;
     const struct plx_reader *reader;
     void *own; /* the reader's */
@@ -46,6 +47,10 @@ int plx_dataset_add(plx_dataset *dataset, plx_source *source);
  * there are none. */
 int plx_dataset_add_files(plx_dataset *dataset, const plx_reader *reader, const char *path, const char *name,
                           const char *part, bool (*wanted)(const char *name));
+
+/* The wanted files of the source's folder `part` ("": itself) that have no partner of their stem among its plx_names are its fault: with
+ * a view missing, the later ones' numbers would mean others. */
+int plx_source_pair(plx_source *source, const char *part, bool (*wanted)(const char *name));
 
 /* The path of a file that must be in the source's folder, links followed; malloc'ed. PLX_ERROR_IO where it is not there,
  * PLX_ERROR_INPUT where it leads out. */

@@ -15,8 +15,14 @@ static bool probe(const char *path) {
            plx_folder_holds(path, "intrinsics.txt", plx_is_file);
 }
 
+static bool is_pose(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && !strcmp(dot, ".txt");
+}
+
 static int open_object(plx_dataset *dataset, const char *path, const char *name) {
-    return plx_dataset_add_files(dataset, &plx_srn_reader, path, name, "rgb", plx_is_picture);
+    int status = plx_dataset_add_files(dataset, &plx_srn_reader, path, name, "rgb", plx_is_picture);
+    return status ? status : plx_source_pair(&dataset->sources[dataset->count - 1], "pose", is_pose);
 }
 
 /* "f cx cy 0." / "0. 0. 0." / optional near plane / "1." / "H W" / optional integer -> camera with that raster, pixel

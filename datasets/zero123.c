@@ -41,12 +41,17 @@ static bool probe(const char *path) {
     return found;
 }
 
+static bool is_frame(const char *name) {
+    return plx_is_picture(name) && strspn(name, "0123456789") == strcspn(name, ".");
+}
+
 static int open_object(plx_dataset *dataset, const char *path, const char *name) {
     plx_source source;
     plx_names *poses = NULL;
     int status = plx_source_create(&source, &plx_zero123_reader, name, path, path);
     if (!status) status = plx_names_list(&poses, path, is_pose);
     source.own = poses;
+    if (!status) status = plx_source_pair(&source, "", is_frame);
     if (!status) {
         source.views = poses->count;
         return plx_dataset_add(dataset, &source);

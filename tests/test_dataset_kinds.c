@@ -13,16 +13,48 @@ static const char *fresh(const char *name, enum mistake mistake) {
 /* ---- zero123 ------------------------------------------------------------------------------------------------------- */
 
 TEST(kinds, zero123) {
-    static const enum mistake mistakes[] = {RIGHT, FLIPPED_AXIS, TRANSPOSED};
-    double focal = POSED_WIDTH * 35.0 / 32;
-    plx_views views;
-    draw_posed(&views, focal, focal, POSED_WIDTH / 2.0, POSED_HEIGHT / 2.0);
-    for (int i = 0; i < 3; i++) {
+    static const enum mistake mistakes[] = {RIGHT, FLIPPED_AXIS, TRANSPOSED, WRONG_FOV_AXIS};
+    for (int i = 0; i < 4; i++) {
+        double side = mistakes[i] == WRONG_FOV_AXIS ? POSED_HEIGHT : POSED_WIDTH, focal = side * 35 / 32;
+        plx_views views;
+        draw_posed(&views, focal, focal, POSED_WIDTH / 2.0, POSED_HEIGHT / 2.0);
         const char *folder = fresh("zero123", mistakes[i]);
         write_zero123(folder_at(folder, "object"), &views, mistakes[i]);
         check_posed(folder, "zero123", &views, mistakes[i]);
+        plx_views_free(&views);
     }
+}
+
+/* One pose after the other that is none, or not there. */
+TEST(kinds, zero123_bad_input) {
+    plx_views views, read;
+    char folder[1024], pose[1100], bytes[4096];
+    draw_posed(&views, 43.75, 43.75, POSED_WIDTH / 2.0, POSED_HEIGHT / 2.0);
+    snprintf(folder, sizeof folder, "%s", folder_at(fresh("zero123-bad", RIGHT), "object"));
+    write_zero123(folder, &views, RIGHT);
     plx_views_free(&views);
+    snprintf(pose, sizeof pose, "%s/001.npy", folder);
+    plx_dataset *dataset;
+    REQUIRE(plx_dataset_open(&dataset, folder) == 0, "%s", plx_error());
+    static const double zero[16] = {0}, nan[12] = {1, 0, 0, NAN, 0, 1, 0, 0, 0, 0, 1, 2},
+                        scaled[12] = {2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 2},
+                        mirrored[12] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, -1, 2};
+    static const struct {
+        const double *values;
+        int rows, columns;
+        const char *word;
+    } cases[] = {{zero, 3, 4, "rotation"},     {nan, 3, 4, "rotation"}, {scaled, 3, 4, "rotation"},
+                 {mirrored, 3, 4, "rotation"}, {zero, 4, 3, "3x4"},     {zero, 2, 2, "3x4"},
+                 {zero, 1, 12, "3x4"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size =
+            npy_bytes(bytes, (npy_layout){.version = 1}, cases[i].rows, cases[i].columns, cases[i].values);
+        if (plx_file_write(pose, bytes, size)) abort();
+        EXPECT(plx_dataset_load(dataset, 0, NULL, 0, &read) == PLX_ERROR_INPUT &&
+                   strstr(plx_error(), "001.npy") && strstr(plx_error(), cases[i].word),
+               "case %zu: %s", i, plx_error());
+    }
+    plx_dataset_free(dataset);
 }
 
 /* ---- NMR / DVR ------------------------------------------------------------------------------------------------------ */
@@ -72,50 +104,6 @@ TEST(kinds, nmr_bad_input) {
 }
 
 /* ---- COLMAP --------------------------------------------------------------------------------------------------------- */
-
-/* The unit quaternion (w first) of the matrix's rotation. */
-static void quaternion_of(double q[4], const double m[16]) {
-    double trace = m[0] + m[5] + m[10];
-    if (trace > 0) {
-        double s = 2 * sqrt(1 + trace);
-        double own[4] = {s / 4, (m[9] - m[6]) / s, (m[2] - m[8]) / s, (m[4] - m[1]) / s};
-        memcpy(q, own, sizeof own);
-        return;
-    }
-    int i = m[5] > m[0] ? 1 : 0;
-    if (m[10] > m[5 * i]) i = 2;
-    int j = (i + 1) % 3, k = (i + 2) % 3;
-    double s = 2 * sqrt(1 + m[5 * i] - m[5 * j] - m[5 * k]);
-    q[0] = (m[4 * k + j] - m[4 * j + k]) / s;
-    q[1 + i] = s / 4;
-    q[1 + j] = (m[4 * i + j] + m[4 * j + i]) / s;
-    q[1 + k] = (m[4 * i + k] + m[4 * k + i]) / s;
-}
-
-static void write_colmap(const char *folder, const plx_views *views, enum mistake mistake) {
-    char text[4096], name[64];
-    const plx_camera *c = &views->views[0].camera;
-    double shift = mistake == HALF_PIXEL ? 0.5 : 0;
-    folder_at(folder, "sparse/0");
-    folder_at(folder, "images");
-    snprintf(text, sizeof text, "# Camera list\n7 PINHOLE %d %d %.9g %.9g %.9g %.9g\n", c->width, c->height,
-             (double)c->fx, (double)c->fy, (double)c->cx - shift, (double)c->cy - shift);
-    text_to(folder, "sparse/0/cameras.txt", text);
-    size_t used = (size_t)snprintf(text, sizeof text, "# Image list\n#   POINTS2D[] as (X, Y, POINT3D_ID)\n");
-    for (int i = views->count - 1; i >= 0; i--) { /* not in the order of the names */
-        double m[16], q[4];
-        matrix_of(m, &views->views[i].camera, true, mistake == TRANSPOSED ? RIGHT : mistake);
-        if (mistake != TRANSPOSED) invert_rigid(m);
-        quaternion_of(q, m);
-        used +=
-            (size_t)snprintf(text + used, sizeof text - used,
-                             "%d %.12g %.12g %.12g %.12g %.12g %.12g %.12g 7 view %d.png\n%s\n", i + 1, q[0],
-                             q[1], q[2], q[3], m[3], m[7], m[11], i, i == 1 ? "" : "10.5 3 -1 4 4 17");
-        snprintf(name, sizeof name, "images/view %d.png", i);
-        png_to(folder, name, &views->views[i].colour);
-    }
-    text_to(folder, "sparse/0/images.txt", text);
-}
 
 TEST(kinds, colmap) {
     static const enum mistake mistakes[] = {RIGHT, FLIPPED_AXIS, HALF_PIXEL, TRANSPOSED};
@@ -183,40 +171,6 @@ TEST(kinds, colmap_bad_input) {
 
 /* ---- SRN ----------------------------------------------------------------------------------------------------------- */
 
-static void write_srn(const char *folder, const plx_views *views, enum mistake mistake) {
-    char text[1024], name[64];
-    const plx_camera *c = &views->views[0].camera;
-    double shift = mistake == HALF_PIXEL ? 0 : 0.5;
-    folder_at(folder, "rgb");
-    folder_at(folder, "pose");
-    for (int i = 0; i < views->count; i++) {
-        double m[16];
-        size_t used = 0;
-        matrix_of(m, &views->views[i].camera, true, mistake);
-        for (int k = 0; k < 16; k++) used += (size_t)snprintf(text + used, sizeof text - used, "%.9g ", m[k]);
-        snprintf(name, sizeof name, "pose/%06d.txt", i);
-        text_to(folder, name, text);
-        snprintf(name, sizeof name, "rgb/%06d.png", i);
-        png_to(folder, name, &views->views[i].colour);
-    }
-    snprintf(text, sizeof text, "%.9g %.9g %.9g 0.\n0. 0. 0.\n1.\n%d %d\n", (double)c->fx,
-             (double)c->cx - shift, (double)c->cy - shift, c->height, c->width);
-    text_to(folder, "intrinsics.txt", text);
-}
-
-/* A transposed pose has its position in the last row: that is refused; its rotation alone, transposed, is not. */
-static void transpose_rotation(plx_views *views) {
-    for (int i = 0; i < views->count; i++) {
-        float *m = views->views[i].camera.c2w;
-        for (int r = 0; r < 3; r++)
-            for (int c = 0; c < r; c++) {
-                float keep = m[4 * r + c];
-                m[4 * r + c] = m[4 * c + r];
-                m[4 * c + r] = keep;
-            }
-    }
-}
-
 TEST(kinds, srn) {
     static const enum mistake mistakes[] = {RIGHT, FLIPPED_AXIS, HALF_PIXEL, TRANSPOSED};
     plx_views views;
@@ -234,46 +188,28 @@ TEST(kinds, srn) {
 
 /* ---- transforms.json ----------------------------------------------------------------------------------------------- */
 
-/* NeRF-synthetic: one horizontal angle for a file. */
-static void write_transforms(const char *folder, const plx_views *views, enum mistake mistake) {
-    char text[8192], name[64];
-    const plx_camera *c = &views->views[0].camera;
-    double side = mistake == WRONG_FOV_AXIS ? c->height : c->width;
-    size_t used = (size_t)snprintf(text, sizeof text, "{\"camera_angle_x\": %.12g, \"frames\": [",
-                                   2 * atan(side / 2 / (double)c->fx));
-    folder_at(folder, "test");
-    for (int i = 0; i < views->count; i++) {
-        double m[16];
-        matrix_of(m, &views->views[i].camera, false, mistake);
-        used +=
-            (size_t)snprintf(text + used, sizeof text - used,
-                             "%s{\"file_path\": \"./test/r_%d\", \"transform_matrix\": [", i ? "," : "", i);
-        for (int k = 0; k < 16; k++)
-            used += (size_t)snprintf(text + used, sizeof text - used, "%s%.9g%s",
-                                     k % 4 ? ","
-                                     : k   ? ",["
-                                           : "[",
-                                     m[k], k % 4 == 3 ? "]" : "");
-        used += (size_t)snprintf(text + used, sizeof text - used, "]}");
-        snprintf(name, sizeof name, "test/r_%d.png", i);
-        png_to(folder, name, &views->views[i].colour);
-    }
-    snprintf(text + used, sizeof text - used, "]}");
-    text_to(folder, "transforms_test.json", text);
-}
-
 TEST(kinds, transforms) {
-    static const enum mistake mistakes[] = {RIGHT, FLIPPED_AXIS, TRANSPOSED, WRONG_FOV_AXIS};
-    plx_views views;
-    draw_posed(&views, 44, 44, POSED_WIDTH / 2.0, POSED_HEIGHT / 2.0);
-    for (int i = 0; i < 4; i++) {
-        const char *folder = fresh("transforms", mistakes[i]);
-        if (mistakes[i] == TRANSPOSED) transpose_rotation(&views);
-        write_transforms(folder_at(folder, "scene"), &views, mistakes[i] == TRANSPOSED ? RIGHT : mistakes[i]);
-        if (mistakes[i] == TRANSPOSED) transpose_rotation(&views);
-        check_posed(folder, "transforms", &views, mistakes[i]);
+    static const enum mistake mistakes[] = {RIGHT, FLIPPED_AXIS, TRANSPOSED, WRONG_FOV_AXIS, HALF_PIXEL};
+    for (int dialect = SYNTHETIC; dialect <= INSTANT_NGP; dialect++) {
+        plx_views views;
+        if (dialect == SYNTHETIC) /* square pixels, centred */
+            draw_posed(&views, 44, 44, POSED_WIDTH / 2.0, POSED_HEIGHT / 2.0);
+        else
+            draw_posed(&views, 44, 42.5, 19.25, 16);
+        for (int i = 0; i < 5; i++) {
+            char own[64];
+            if (mistakes[i] == HALF_PIXEL && dialect == SYNTHETIC) continue;      /* no centre is given */
+            if (mistakes[i] == WRONG_FOV_AXIS && dialect == NERFSTUDIO) continue; /* no angle is given */
+            snprintf(own, sizeof own, "transforms-%d", dialect);
+            const char *folder = fresh(own, mistakes[i]);
+            if (mistakes[i] == TRANSPOSED) transpose_rotation(&views);
+            write_transforms(folder_at(folder, "scene"), dialect, &views,
+                             mistakes[i] == TRANSPOSED ? RIGHT : mistakes[i]);
+            if (mistakes[i] == TRANSPOSED) transpose_rotation(&views);
+            check_posed(folder, "transforms", &views, mistakes[i]);
+        }
+        plx_views_free(&views);
     }
-    plx_views_free(&views);
 }
 
 /* ---- links --------------------------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/dataset.h"
 #include "tools/dataset_check.h"
 #include "tools/jobs.h"
 
@@ -61,9 +62,10 @@ static void check_counts(checking *c) {
 /* ---- the report ---------------------------------------------------------------------------------------------------- */
 
 static json_t *finding_json(const checking *c, const plx_finding *f) {
-    return json_pack("{s:s, s:s, s:s?, s:o, s:s}", "severity", f->error ? "error" : "warning", "check",
-                     f->what, "object", f->object >= 0 ? plx_dataset_name(c->dataset, f->object) : NULL,
-                     "view", f->view >= 0 ? json_integer(f->view) : json_null(), "text", f->text);
+    return json_pack(
+        "{s:s, s:s, s:o, s:o, s:o}", "severity", f->error ? "error" : "warning", "check", f->what, "object",
+        f->object >= 0 ? plx_json_text(plx_dataset_name(c->dataset, f->object)) : json_null(), "view",
+        f->view >= 0 ? json_integer(f->view) : json_null(), "text", plx_json_text(f->text));
 }
 
 static int write_json(const checking *c, const char *path, const char *file, int errors) {
@@ -72,10 +74,10 @@ static int write_json(const checking *c, const char *path, const char *file, int
     for (int i = 0; i < plx_dataset_count(c->dataset); i++) views += plx_dataset_view_count(c->dataset, i);
     for (int i = 0; i < c->findings.count; i++)
         json_array_append_new(list, finding_json(c, &c->findings.list[i]));
-    json_t *root =
-        json_pack("{s:s, s:s, s:i, s:I, s:i, s:i, s:o}", "path", path, "kind", plx_dataset_kind(c->dataset),
-                  "objects", plx_dataset_count(c->dataset), "views", (json_int_t)views, "errors", errors,
-                  "warnings", c->findings.count - errors, "findings", list);
+    json_t *root = json_pack("{s:o, s:s, s:i, s:I, s:i, s:i, s:o}", "path", plx_json_text(path), "kind",
+                             plx_dataset_kind(c->dataset), "objects", plx_dataset_count(c->dataset), "views",
+                             (json_int_t)views, "errors", errors, "warnings", c->findings.count - errors,
+                             "findings", list);
     char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
     int status = text ? plx_file_write(file, text, strlen(text))
                       : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", file);

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "tools/dataset.h"
+
 #define LOOKS_MAX 300 /* views that are read: all of the first object, and the first one of others */
 
 /* ---- dataset info ------------------------------------------------------------------------------------------------- */
@@ -82,12 +84,12 @@ static void print_json(const summary *s, const plx_dataset *dataset, const char 
     const char *note = plx_dataset_note(dataset, 0);
     json_t *names = json_array();
     for (int i = 0; i < s->objects; i++)
-        json_array_append_new(names, json_string(plx_dataset_name(dataset, i)));
+        json_array_append_new(names, plx_json_text(plx_dataset_name(dataset, i)));
     json_t *root = json_pack(
-        "{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:s?, s:i, s:o}", "path", path,
-        "kind", plx_dataset_kind(dataset), "objects", s->objects, "views", (json_int_t)s->total,
-        "views_per_object", counts_json(s->views), "width", counts_json(s->width), "height",
-        counts_json(s->height), "distance", range_json(s->distance), "elevation_degrees",
+        "{s:o, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:s?, s:i, s:o}", "path",
+        plx_json_text(path), "kind", plx_dataset_kind(dataset), "objects", s->objects, "views",
+        (json_int_t)s->total, "views_per_object", counts_json(s->views), "width", counts_json(s->width),
+        "height", counts_json(s->height), "distance", range_json(s->distance), "elevation_degrees",
         range_json(s->elevation), "fov_degrees", range_json(s->fov), "alpha", (int)s->alpha, "depth",
         (int)s->depth, "normals", (int)s->normal, "applied", note, "views_read", s->looks, "names", names);
     if (root) json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));

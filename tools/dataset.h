@@ -2,6 +2,8 @@
 #ifndef PLX_TOOLS_DATASET_H
 #define PLX_TOOLS_DATASET_H
 
+#include <jansson.h>
+
 #include "datasets/datasets.h"
 
 #define PLX_SPLIT_WORDS "all|train|validation|test"
@@ -19,6 +21,9 @@ int plx_select_objects(const plx_object ***out, int *count, const plx_catalogue 
 /* Mesh files, and those in folders, as a catalogue without classes, licences and splits; plx_catalogue_free frees it. The
  * data folder of its objects is "". An object is called as its file's path below the folder that was named. */
 int plx_list_meshes(plx_catalogue *out, int count, char **paths, char up);
+
+/* A string for a report; where names are not UTF-8, '?' for each byte that is not ASCII. */
+json_t *plx_json_text(const char *text);
 
 /* Writes what a view shows beside what the data set's layout holds: one EXR with all, or PNGs. */
 typedef struct plx_view_files {

@@ -166,13 +166,16 @@ static void check_depth(plx_seen_view *seen, const plx_image *depth, plx_finding
 
 /* ---- an object ----------------------------------------------------------------------------------------------------- */
 
+/* `last`: why the view before could not be read; what is wrong with the whole object is told once. */
 static int check_view(plx_seen_object *out, plx_findings *findings, const plx_dataset *dataset, int object,
-                      int index) {
+                      int index, char last[400]) {
     plx_views one;
     int status = plx_dataset_load(dataset, object, &index, 1, &one);
     if (status == PLX_ERROR_MEMORY || status == PLX_ERROR_CANCELLED) return status;
     if (status) {
-        plx_find(findings, true, "unreadable", object, index, "%s", plx_error());
+        if (strncmp(last, plx_error(), 399))
+            plx_find(findings, true, "unreadable", object, index, "%s", plx_error());
+        snprintf(last, 400, "%s", plx_error());
         return PLX_OK;
     }
     plx_seen_view *seen = &out->views[out->count++];
@@ -190,11 +193,12 @@ static int check_view(plx_seen_object *out, plx_findings *findings, const plx_da
 
 int plx_check_views(plx_seen_object *out, plx_findings *findings, const plx_dataset *dataset, int object) {
     int count = plx_dataset_view_count(dataset, object), status = PLX_OK;
+    char last[400] = "";
     *out = (plx_seen_object){.views = calloc((size_t)count + 1, sizeof *out->views)};
     if (!out->views) return plx_fail(PLX_ERROR_MEMORY, "out of memory for %d views", count);
     for (int i = 0; i < count && !status; i++)
         status = plx_stop_requested() ? plx_fail(PLX_ERROR_CANCELLED, "stopped")
-                                      : check_view(out, findings, dataset, object, i);
+                                      : check_view(out, findings, dataset, object, i, last);
     return status;
 }
 

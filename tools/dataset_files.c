@@ -1,8 +1,10 @@
-/* What a drawn view shows, in files for other programs. */
+/* What a drawn view shows, in files for other programs, and names as other programs read them. */
 #include "tools/dataset.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tools/parallax.h"
 
@@ -110,4 +112,14 @@ int plx_view_files_write(const plx_view_files *files, const char *folder, int nu
     }
     plx_image_free(&positions);
     return status;
+}
+
+json_t *plx_json_text(const char *text) {
+    json_t *made = json_string(text);
+    char *plain = made ? NULL : strdup(text);
+    for (char *c = plain; c && *c; c++)
+        if (*c & 0x80) *c = '?';
+    if (plain) made = json_string(plain);
+    free(plain);
+    return made;
 }
