@@ -57,7 +57,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install fuzz objects deps deps-fuzz deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results ablations gallery bench-peers clean
+.PHONY: all demo install fuzz objects deps deps-test deps-fuzz deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results ablations gallery bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -118,6 +118,7 @@ deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembre
     libmeshoptimizer-dev libopenexr-dev libpng-dev libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libxxhash-dev libzip-dev pkgconf ffmpeg
 deps-fuzz: packages := clang libclang-rt-14-dev libomp-dev
 deps-lint: packages := clang clang-format libomp-dev
+deps-test: packages := openexr# exrheader, which reads the files that are written
 deps-data: packages := unzip
 deps-browser: packages := chromium tidy
 deps-results: packages := python3-minimal
@@ -126,7 +127,7 @@ deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp
 
 # Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
 # On a system without dpkg it says what is needed and goes on.
-deps deps-lint deps-data deps-browser deps-results deps-gallery deps-peers deps-fuzz:
+deps deps-test deps-lint deps-data deps-browser deps-results deps-gallery deps-peers deps-fuzz:
 	@missing=$$(for name in $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -150,7 +151,7 @@ demo: deps
 
 # ---- tests and lint -------------------------------------------------------------------------------------------------
 # OMP_WAIT_POLICY: threads that wait at a barrier sleep, or a busy machine takes many times as long.
-test: deps
+test: deps deps-test
 	+@$(submake) $(build)/run_tests $(program) $(build)/libparallax.so $(if $(peers_torch),$(if $(filter release,$(config)),$(build)/libstages.so))
 	@OMP_WAIT_POLICY=passive LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
 

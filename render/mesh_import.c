@@ -1,4 +1,5 @@
 /* The only file that includes Assimp (5.2). */
+#define _GNU_SOURCE /* memmem */
 #include <assimp/GltfMaterial.h>
 #include <assimp/cimport.h>
 #include <assimp/config.h>
@@ -334,16 +335,46 @@ static int import_error(void) {
     return plx_fail(PLX_ERROR_INPUT, "not a mesh: %s", n ? line : "unknown reason");
 }
 
+/* Assimp takes a '\n' that a binary PLY's data begin with for the end of a "\r\n" and drops it. Then *text is the file with such an end
+ * of its header; else NULL: Assimp may read the file itself. */
+static int mend_ply(char **text, size_t *size, const char *path) {
+    static const char last[] = "end_header\n";
+    size_t length = strlen(last);
+    *text = NULL;
+    if (strcasecmp(path + strlen(path) - 4, ".ply")) return PLX_OK;
+    int status = plx_file_read(text, size, path, FILE_MAX);
+    if (status) return status;
+    char *end = memmem(*text, *size, last, length), *more = NULL;
+    bool needed = end && memmem(*text, (size_t)(end - *text), "format binary", 13) &&
+                  (size_t)(end - *text) + length < *size && end[length] == '\n';
+    if (needed && (more = malloc(*size + 1))) {
+        size_t head = (size_t)(end - *text) + length - 1;
+        memcpy(more, *text, head);
+        more[head] = '\r';
+        memcpy(more + head + 1, *text + head, *size - head);
+        ++*size;
+    }
+    free(*text);
+    *text = more;
+    return needed && !more ? plx_fail(PLX_ERROR_MEMORY, "no memory for %zu bytes", *size) : PLX_OK;
+}
+
 static int open_scene(const struct aiScene **scene, const char *path) {
+    const unsigned steps = aiProcess_Triangulate | aiProcess_SortByPType;
+    char *ply;
+    size_t size;
+    int status = mend_ply(&ply, &size, path);
+    if (status) return status;
     struct aiPropertyStore *properties = aiCreatePropertyStore();
     aiSetImportPropertyInteger(properties, AI_CONFIG_PP_SBP_REMOVE,
                                aiPrimitiveType_POINT | aiPrimitiveType_LINE);
     pthread_mutex_lock(&assimp_mutex);
-    *scene =
-        aiImportFileExWithProperties(path, aiProcess_Triangulate | aiProcess_SortByPType, NULL, properties);
-    int status = *scene ? PLX_OK : import_error();
+    *scene = ply ? aiImportFileFromMemoryWithProperties(ply, (unsigned)size, steps, "ply", properties)
+                 : aiImportFileExWithProperties(path, steps, NULL, properties);
+    status = *scene ? PLX_OK : import_error();
     pthread_mutex_unlock(&assimp_mutex);
     aiReleasePropertyStore(properties);
+    free(ply);
     return status;
 }
 

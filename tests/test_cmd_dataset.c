@@ -1,4 +1,5 @@
 /* parallax dataset render, info and sheet, as programs. */
+#include <jansson.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -95,9 +96,27 @@ TEST(cmd_dataset, info_and_sheet) {
     char arguments[1024];
     REQUIRE(run("render", "looked-at", "--size 4 --samples 1 --views 3", &text) == 0, "%s", text);
     snprintf(arguments, sizeof arguments, "dataset info %s/looked-at", test_directory());
-    EXPECT(test_run_parallax(arguments, &text) == 0, "%s", text);
+    EXPECT(test_run_parallax_output(arguments, &text) == 0 && strstr(text, "srn, 2 objects, 6 views"), "%s",
+           text);
     snprintf(arguments, sizeof arguments, "dataset info --json %s/looked-at", test_directory());
-    EXPECT(test_run_parallax(arguments, &text) == 0, "%s", text);
+    EXPECT(test_run_parallax_output(arguments, &text) == 0, "%s", text);
+    json_t *root = json_loads(text, JSON_DISABLE_EOF_CHECK, NULL), *names;
+    REQUIRE(root, "no JSON: %s", text);
+    const char *kind;
+    int objects, views, per[2], width[2], alpha, depth;
+    double distance[2], fov[2];
+    EXPECT(json_unpack(root, "{s:s, s:i, s:i, s:[ii], s:[ii], s:[ff], s:[ff], s:b, s:b, s:o}", "kind", &kind,
+                       "objects", &objects, "views", &views, "views_per_object", &per[0], &per[1], "width",
+                       &width[0], &width[1], "distance", &distance[0], &distance[1], "fov_degrees", &fov[0],
+                       &fov[1], "alpha", &alpha, "depth", &depth, "names", &names) == 0,
+           "%s", text);
+    EXPECT(!strcmp(kind, "srn") && objects == 2 && views == 6 && per[0] == 3 && per[1] == 3 &&
+               width[1] == 4 && alpha && !depth && json_array_size(names) == 2 &&
+               !strcmp(json_string_value(json_array_get(names, 0)), "test/two"),
+           "%s", text);
+    EXPECT(fabs(distance[0] - 1.3) < 1e-5 && fabs(distance[1] - 1.3) < 1e-5 && fabs(fov[0] - 51.9895) < 1e-3,
+           "%s", text); /* six digits */
+    json_decref(root);
     EXPECT(run("sheet", "sheet.png", "--size 16 --columns 2", &text) == 0, "%s", text);
     char path[1024];
     plx_image image;

@@ -117,6 +117,56 @@ TEST(kinds, colmap) {
     plx_views_free(&views);
 }
 
+/* Every camera model that is read is the camera, and the picture, that a transforms.json with the same numbers gives. */
+TEST(kinds, colmap_camera_models) {
+    static const struct {
+        const char *line;
+        double fx, fy, cx, cy, k1, k2, k3, p1, p2;
+    } models[] = {
+        {"SIMPLE_PINHOLE 40 30 42 19 16", 42, 42, 19, 16, 0, 0, 0, 0, 0},
+        {"PINHOLE 40 30 42 40 19 16", 42, 40, 19, 16, 0, 0, 0, 0, 0},
+        {"SIMPLE_RADIAL 40 30 42 19 16 -0.1", 42, 42, 19, 16, -0.1, 0, 0, 0, 0},
+        {"RADIAL 40 30 42 19 16 -0.1 0.02", 42, 42, 19, 16, -0.1, 0.02, 0, 0, 0},
+        {"OPENCV 40 30 42 40 19 16 -0.1 0.02 0.01 -0.005", 42, 40, 19, 16, -0.1, 0.02, 0, 0.01, -0.005},
+        {"FULL_OPENCV 40 30 42 40 19 16 -0.1 0.02 0.01 -0.005 0.003 0 0 0", 42, 40, 19, 16, -0.1, 0.02, 0.003,
+         0.01, -0.005}};
+    plx_views views;
+    char folders[2][1024], text[2048];
+    draw_posed(&views, 42, 40, 19, 16);
+    snprintf(folders[0], sizeof folders[0], "%s", folder_at(test_directory(), "models-colmap"));
+    snprintf(folders[1], sizeof folders[1], "%s", folder_at(test_directory(), "models-transforms"));
+    folder_at(folders[0], "images");
+    png_to(folders[0], "images/a.png", &views.views[0].colour);
+    png_to(folders[1], "a.png", &views.views[0].colour);
+    plx_views_free(&views);
+    text_to(folders[0], "images.txt", "1 1 0 0 0 0 0 2 3 a.png\n\n");
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        snprintf(text, sizeof text, "3 %s\n", models[i].line);
+        text_to(folders[0], "cameras.txt", text);
+        snprintf(text, sizeof text,
+                 "{\"fl_x\": %g, \"fl_y\": %g, \"cx\": %g, \"cy\": %g, \"k1\": %g, \"k2\": %g, \"k3\": %g, "
+                 "\"p1\": %g, "
+                 "\"p2\": %g, \"frames\": [{\"file_path\": \"a.png\", \"transform_matrix\": "
+                 "[[1,0,0,0],[0,-1,0,0],[0,0,-1,-2],[0,0,0,1]]}]}",
+                 models[i].fx, models[i].fy, models[i].cx, models[i].cy, models[i].k1, models[i].k2,
+                 models[i].k3, models[i].p1, models[i].p2);
+        text_to(folders[1], "transforms.json", text);
+        plx_views read[2];
+        for (int k = 0; k < 2; k++) {
+            plx_dataset *dataset;
+            REQUIRE(plx_dataset_open(&dataset, folders[k]) == 0, "%s", plx_error());
+            REQUIRE(plx_dataset_load(dataset, 0, NULL, 0, &read[k]) == 0, "%s", plx_error());
+            plx_dataset_free(dataset);
+        }
+        const plx_view *a = &read[0].views[0], *b = &read[1].views[0];
+        EXPECT(rays_differ(&a->camera, &b->camera) < 1e-6 && pictures_differ(&a->colour, &b->colour) == 0,
+               "%s: rays off by %g, pictures by %g", models[i].line, rays_differ(&a->camera, &b->camera),
+               pictures_differ(&a->colour, &b->colour));
+        plx_views_free(&read[0]);
+        plx_views_free(&read[1]);
+    }
+}
+
 TEST(kinds, colmap_bad_input) {
     plx_views views;
     char folder[1024], path[1100];

@@ -173,6 +173,35 @@ TEST(mesh, ply_vertex_colours) {
                q[0][i]);
 }
 
+/* Binary data that begin with a '\n', or another space, are data all the same. */
+TEST(mesh, ply_data_begin_with_any_byte) {
+    static const char header[] =
+        "ply\nformat binary_little_endian 1.0\nelement vertex 3\nproperty float x\nproperty float y\n"
+        "property float z\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n";
+    static const unsigned char firsts[] = {'\n', '\r', ' ', 'v', 0};
+    static const char face[] = "\3\0\0\0\0\1\0\0\0\2\0\0";
+    for (size_t i = 0; i < sizeof firsts; i++) {
+        char bytes[1024], path[512];
+        float corners[9] = {1, 0, 0, 3, 0, 0, 1, 5, 0};
+        size_t at = sizeof header - 1;
+        memcpy(corners, &firsts[i], 1); /* 1 and some 2^-23ths */
+        memcpy(bytes, header, at);
+        memcpy(bytes + at, corners, sizeof corners);
+        memcpy(bytes + at + sizeof corners, face, 13);
+        snprintf(path, sizeof path, "%s/first.ply", test_directory());
+        if (plx_file_write(path, bytes, at + sizeof corners + 13)) abort();
+        plx_mesh *mesh;
+        plx_mesh_options options = plx_mesh_options_default();
+        options.normalise = false;
+        REQUIRE(plx_mesh_load(&mesh, path, &options) == PLX_OK, "%s", plx_error());
+        plx_mesh_info info = plx_mesh_describe(mesh); /* x is y here, y is z */
+        EXPECT(info.triangles == 1 && info.box_max[1] == 3 && info.box_max[2] == 5 && info.box_min[1] == 1,
+               "first byte %d: %g to %g, %g", firsts[i], (double)info.box_min[1], (double)info.box_max[1],
+               (double)info.box_max[2]);
+        plx_mesh_free(mesh);
+    }
+}
+
 TEST(mesh, bad_files_say_so_in_one_line) {
     static const struct {
         const char *name, *text;

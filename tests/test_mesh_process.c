@@ -99,6 +99,67 @@ TEST(mesh_process, textures_of_one_name_do_not_mix) {
     plx_image_free(&image);
 }
 
+/* A square that faces +z with the picture inside the file, called texture.png in all of them. */
+static void write_glb(const char *folder, const char *name, const char *picture) {
+    static const float corners[20] = {-1, -1, 0, 1, -1, 0, 1, 1, 0, -1, 1, 0, /* and texture coordinates: */
+                                      0,  1,  1, 1, 1,  0, 0, 0};
+    static const uint16_t indices[6] = {0, 1, 2, 0, 2, 3};
+    char path[1100], json[2048], *png;
+    size_t size, room;
+    snprintf(path, sizeof path, "%s/%s", folder, picture);
+    if (plx_file_read(&png, &size, path, 1 << 20)) abort();
+    room = (size + 3) / 4 * 4;
+    int length = snprintf(
+        json, sizeof json,
+        "{\"asset\":{\"version\":\"2.0\"},\"scene\":0,\"scenes\":[{\"nodes\":[0]}],\"nodes\":[{\"mesh\":0}],"
+        "\"meshes\":[{\"primitives\":[{\"attributes\":{\"POSITION\":0,\"TEXCOORD_0\":1},\"indices\":2,"
+        "\"material\":0}]}],"
+        "\"materials\":[{\"pbrMetallicRoughness\":{\"baseColorTexture\":{\"index\":0}}}],\"textures\":[{"
+        "\"source\":0}],"
+        "\"images\":[{\"bufferView\":3,\"mimeType\":\"image/png\",\"name\":\"texture.png\"}],"
+        "\"buffers\":[{\"byteLength\":%zu}],\"bufferViews\":[{\"buffer\":0,\"byteOffset\":0,\"byteLength\":"
+        "48},"
+        "{\"buffer\":0,\"byteOffset\":48,\"byteLength\":32},{\"buffer\":0,\"byteOffset\":80,\"byteLength\":"
+        "12},"
+        "{\"buffer\":0,\"byteOffset\":92,\"byteLength\":%zu}],\"accessors\":["
+        "{\"bufferView\":0,\"componentType\":5126,\"count\":4,\"type\":\"VEC3\",\"min\":[-1,-1,0],\"max\":[1,"
+        "1,0]},"
+        "{\"bufferView\":1,\"componentType\":5126,\"count\":4,\"type\":\"VEC2\"},"
+        "{\"bufferView\":2,\"componentType\":5123,\"count\":6,\"type\":\"SCALAR\"}]}",
+        92 + room, size);
+    while (length % 4) json[length++] = ' ';
+    uint32_t head[5] = {0x46546c67, 2, (uint32_t)(28 + (size_t)length + 92 + room), (uint32_t)length,
+                        0x4e4f534a};
+    uint32_t part[2] = {(uint32_t)(92 + room), 0x004e4942};
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    if (!file) abort();
+    fwrite(head, sizeof head, 1, file), fwrite(json, (size_t)length, 1, file),
+        fwrite(part, sizeof part, 1, file);
+    fwrite(corners, sizeof corners, 1, file), fwrite(indices, sizeof indices, 1, file);
+    fwrite(png, size, 1, file), fwrite("\0\0\0", room - size, 1, file);
+    if (fclose(file)) abort();
+    free(png);
+}
+
+/* Two files with pictures of one name inside, and a third of that name beside them: each has its own. */
+TEST(mesh_process, embedded_textures) {
+    char folder[1024], path[1100];
+    float seen[2][4] = {{0}};
+    snprintf(folder, sizeof folder, "%s", folder_at(test_directory(), "embedded"));
+    write_colour(folder, "red.png", 1, 0, 0);
+    write_colour(folder, "green.png", 0, 1, 0);
+    write_colour(folder, "texture.png", 0, 0, 1);
+    write_glb(folder, "0.glb", "red.png");
+    write_glb(folder, "1.glb", "green.png");
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%d.glb", folder, i);
+        front_colour(path, seen[i]);
+        EXPECT(seen[i][i] > 0.5f && seen[i][1 - i] < 0.1f && seen[i][2] < 0.1f, "%s: %g %g %g", path,
+               (double)seen[i][0], (double)seen[i][1], (double)seen[i][2]);
+    }
+}
+
 /* ---- formats -------------------------------------------------------------------------------------------------------- */
 
 /* A square from -1 to 1 that faces +z, red. */
