@@ -29,10 +29,7 @@ static int add_depth(const plx_dataset_writer *writer, const plx_view *view) {
 static int add(const plx_dataset_writer *writer, const plx_view *view) {
     char name[64];
     snprintf(name, sizeof name, "images/%05d.png", writer->count);
-    char *path = plx_path_join(writer->folder, name);
-    int status = path ? plx_png_save(path, &view->colour)
-                      : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", writer->folder);
-    free(path);
+    int status = plx_dataset_writer_picture(writer, view, name);
     return !status && view->depth.data ? add_depth(writer, view) : status;
 }
 

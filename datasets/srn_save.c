@@ -8,10 +8,12 @@
 #include "nerf/core/error.h"
 #include "nerf/core/file.h"
 
-static int write_text(const char *folder, const char *name, const char *text) {
+typedef int (*write_fn)(const char *path, const void *data, size_t size);
+
+static int write_text(const char *folder, const char *name, const char *text, write_fn write) {
     char *path = plx_path_join(folder, name);
-    int status = path ? plx_file_write(path, text, strlen(text))
-                      : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
+    int status =
+        path ? write(path, text, strlen(text)) : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
     free(path);
     return status;
 }
@@ -24,7 +26,7 @@ static int write_pose(const plx_camera *camera, const char *folder, const char *
     char text[512] = "";
     for (int i = 0, used = 0; i < 16; i++)
         used += snprintf(text + used, sizeof text - (size_t)used, "%.9g%c", pose[i], i == 15 ? '\n' : ' ');
-    return write_text(folder, name, text);
+    return write_text(folder, name, text, plx_file_write_later);
 }
 
 static int write_geometry(const plx_dataset_writer *writer, const plx_view *view) {
@@ -47,10 +49,7 @@ static int add(const plx_dataset_writer *writer, const plx_view *view) {
             writer->folder, writer->count);
     char name[64];
     snprintf(name, sizeof name, "rgb/%06d.png", writer->count);
-    char *picture = plx_path_join(writer->folder, name);
-    int status = picture ? plx_png_save(picture, &view->colour)
-                         : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", writer->folder);
-    free(picture);
+    int status = plx_dataset_writer_picture(writer, view, name);
     if (!status && view->depth.data && view->normal.data) status = write_geometry(writer, view);
     snprintf(name, sizeof name, "pose/%06d.txt", writer->count);
     return status ? status : write_pose(camera, writer->folder, name);
@@ -61,7 +60,7 @@ static int finish(const plx_dataset_writer *writer) {
     char text[256];
     snprintf(text, sizeof text, "%.9g %.9g %.9g 0.\n0. 0. 0.\n1.\n%d %d\n", (double)camera->fx,
              (double)(camera->cx - 0.5f), (double)(camera->cy - 0.5f), camera->height, camera->width);
-    return write_text(writer->folder, "intrinsics.txt", text);
+    return write_text(writer->folder, "intrinsics.txt", text, plx_file_write);
 }
 
 static const char *const folders[] = {"rgb", "pose", NULL};

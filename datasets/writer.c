@@ -59,6 +59,18 @@ int plx_dataset_writer_part(char **path, const plx_dataset_writer *writer, const
     return status;
 }
 
+int plx_dataset_writer_picture(const plx_dataset_writer *writer, const plx_view *view, const char *name) {
+    uint8_t *bytes = NULL;
+    size_t size;
+    char *path = plx_path_join(writer->folder, name);
+    int status = path ? plx_png_encode(&bytes, &size, &view->colour)
+                      : plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", writer->folder);
+    if (!status) status = plx_file_write_later(path, bytes, size);
+    free(bytes);
+    free(path);
+    return status;
+}
+
 int plx_dataset_writer_add(plx_dataset_writer *writer, const plx_view *view) {
     const plx_image *colour = &view->colour;
     if (colour->channels != 4 || colour->width != view->camera.width || colour->height != view->camera.height)
@@ -79,8 +91,9 @@ int plx_dataset_writer_add(plx_dataset_writer *writer, const plx_view *view) {
 }
 
 int plx_dataset_writer_finish(plx_dataset_writer *writer) {
-    if (writer->count) return writer->kind->finish(writer);
-    return plx_fail(PLX_ERROR_INPUT, "%s: no views to write", writer->folder);
+    if (!writer->count) return plx_fail(PLX_ERROR_INPUT, "%s: no views to write", writer->folder);
+    int status = plx_folder_sync(writer->folder);
+    return status ? status : writer->kind->finish(writer);
 }
 
 void plx_dataset_writer_free(plx_dataset_writer *writer) {

@@ -26,6 +26,10 @@ typedef struct plx_writer_kind {
 int plx_dataset_writer_part(char **path, const plx_dataset_writer *writer, const char *part,
                             const char *file);
 
+/* The view's colours as the PNG NAME in the object's folder. Neither this nor other parts of a view wait for the disk: finishing the
+ * object does, before its last file. */
+int plx_dataset_writer_picture(const plx_dataset_writer *writer, const plx_view *view, const char *name);
+
 extern const plx_writer_kind plx_srn_kind, plx_nerfstudio_kind;
 
 #endif

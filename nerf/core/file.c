@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* asprintf */
+#define _GNU_SOURCE /* asprintf, syncfs */
 #include "nerf/core/file.h"
 
 #include <errno.h>
@@ -140,7 +140,8 @@ static int sync_folder(const char *path) {
 }
 
 int plx_writer_commit(plx_writer *writer) {
-    bool failed = ferror(writer->file) || fflush(writer->file) || fsync(fileno(writer->file));
+    bool failed =
+        ferror(writer->file) || fflush(writer->file) || (!writer->later && fsync(fileno(writer->file)));
     int why = errno;
     if (fclose(writer->file) && !failed) {
         failed = true;
@@ -156,7 +157,7 @@ int plx_writer_commit(plx_writer *writer) {
     if (!failed) {
         free(writer->beside); /* it has become the file: nothing to remove */
         writer->beside = NULL;
-        status = sync_folder(writer->path);
+        if (!writer->later) status = sync_folder(writer->path);
     }
     plx_writer_abort(writer);
     return status;
@@ -182,16 +183,32 @@ void plx_writer_sweep(const char *path, long process) {
     free(folder);
 }
 
-int plx_file_write(const char *path, const void *data, size_t size) {
+static int write_file(const char *path, const void *data, size_t size, bool later) {
     plx_writer writer;
     int status = plx_writer_open(&writer, path);
     if (status) return status;
+    writer.later = later;
     if (size && fwrite(data, 1, size, writer.file) != size) {
         status = plx_fail(PLX_ERROR_IO, "%s: cannot be written: %s", path, strerror(errno));
         plx_writer_abort(&writer);
         return status;
     }
     return plx_writer_commit(&writer);
+}
+
+int plx_file_write(const char *path, const void *data, size_t size) {
+    return write_file(path, data, size, false);
+}
+
+int plx_file_write_later(const char *path, const void *data, size_t size) {
+    return write_file(path, data, size, true);
+}
+
+int plx_folder_sync(const char *folder) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int status = fd < 0 || syncfs(fd) ? plx_fail(PLX_ERROR_IO, "%s: %s", folder, strerror(errno)) : PLX_OK;
+    if (fd >= 0) close(fd);
+    return status;
 }
 
 int plx_make_directories(const char *path) {

@@ -3,6 +3,7 @@
 #ifndef PLX_CORE_FILE_H
 #define PLX_CORE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -13,6 +14,7 @@ typedef struct plx_writer {
     FILE *file;   /* write here */
     char *path;   /* where it will be */
     char *beside; /* where it is until commit; same folder */
+    bool later;   /* commit does not wait for the disk: of many files, plx_folder_sync does for all */
 } plx_writer;
 
 int plx_writer_open(plx_writer *writer, const char *path);
@@ -23,6 +25,8 @@ void plx_writer_abort(plx_writer *writer); /* after a commit, or on a zeroed wri
 void plx_writer_sweep(const char *path, long process);
 
 int plx_file_write(const char *path, const void *data, size_t size); /* the three above in one */
+int plx_file_write_later(const char *path, const void *data, size_t size);
+int plx_folder_sync(const char *folder); /* waits until all that was written to its file system is there */
 
 const char *plx_path_last(const char *path); /* what stands behind the last '/' */
 
