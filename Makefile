@@ -96,6 +96,16 @@ $(build)/run_cuda_kernels: $(patsubst %,$(build)/%.o,$(cuda_kernel_sources)) \
         nerf/tensor/frame.c nerf/core/rng.c nerf/core/error.c)
 	@echo "  LD $@"
 	$(quiet)$(CXX) $(CXXFLAGS) -o $@ $^
+# Whole models on table `cuda`: those kernels, the C around them, and stand-ins for NVIDIA's libraries. Needs their headers.
+cuda_standins := $(wildcard tests/cuda/*.c)
+$(build)/tests/cuda/device.o: nerf/tensor/device.c Makefile
+	@mkdir -p $(@D)
+	$(quiet)$(CC) $(CFLAGS) -DPLX_CUDA -c -o $@ $<
+$(call objects,$(cuda_standins) $(cuda_sources)): CFLAGS += -isystem $(CUDA_HOME)/include
+$(build)/run_cuda_models: $(call objects,$(cuda_standins) $(cuda_sources) tests/test_main.c) $(build)/tests/cuda/device.o \
+    $(build)/tests/cuda/emulation.o $(patsubst %,$(build)/%.o,$(cuda_kernels)) $(build)/libparallax.a
+	@echo "  LD $@"
+	$(quiet)$(CXX) $(CXXFLAGS) -o $@ $^ $(LDLIBS)
 $(build)/%.cu.o: %.cu Makefile
 	@mkdir -p $(@D)
 	@echo "  CXX $<"

@@ -134,8 +134,15 @@ int plx_field_load(plx_field **out, const char *path, bool train);
 /* What a safetensors file is, one line or more of text (malloc'ed): a scene, a model, or tensors. */
 int plx_weights_describe(char **text, const char *path);
 
-/* The devices (kernel tables) that open in this build: "cpu, ref". Static storage of the thread. */
+/* The devices (kernel tables) that open in this build, "cpu, ref"; with CUDA also its cards, or why there is none. Static storage
+ * of the thread. */
 const char *plx_device_names(void);
+
+/* Where models and fields are made and computed from now on, at first "cpu": "auto" (a card where there is one), "cpu", "ref", "cuda" or
+ * "cuda:N". precision: "f32"; on cuda also "tf32", "bf16", how matrix products take their factors; what is kept is float32. To be
+ * called before any model or field is made; a process computes on one card. */
+int plx_device_use(const char *device, const char *precision);
+const char *plx_device_used(void); /* "cpu", "ref", "cuda" */
 
 float plx_field_radius(const plx_field *field); /* of the bounding sphere about the origin, world units */
 

@@ -140,7 +140,8 @@ static int note_models(void) {
     static float rgba[N * SIZE * SIZE * 4];
     static plx_encoder_pose poses[N];
     int status = plx_model_create(&model, &config, 1, false);
-    if (!status) status = plx_tape_create(&tape, (plx_device){&noting, "noting", NULL}, (size_t)4 << 30, false);
+    if (!status)
+        status = plx_tape_create(&tape, (plx_device){&noting, "noting", NULL}, (size_t)4 << 30, false);
     if (!status) {
         plx_encoding e = plx_model_encode(tape, model, N, SIZE, rgba, poses);
         plx_denoiser denoiser = plx_model_denoiser(model);

@@ -309,6 +309,7 @@ const plx_command plx_cmd_consistency = {
     .summary = "are generated views with poses views of one object? SRN or transforms.json",
     .min_arguments = 1,
     .max_arguments = 1,
+    .computes = true,
     .options = options,
     .values_size = sizeof(consistency_values),
     .run = run_consistency};

@@ -477,6 +477,7 @@ static int run_eval(const plx_run *run) {
 const plx_command plx_cmd_eval = {.name = "eval",
                                   .arguments = "",
                                   .summary = "measure a model on the test objects",
+                                  .computes = true,
                                   .options = plx_eval_options,
                                   .values_size = sizeof(plx_eval_values),
                                   .run = run_eval};

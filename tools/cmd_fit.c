@@ -213,6 +213,7 @@ const plx_command plx_cmd_fit = {.name = "fit",
                                  .summary = "a scene from many posed views: SRN folders or transforms.json",
                                  .min_arguments = 1,
                                  .max_arguments = 1,
+                                 .computes = true,
                                  .options = options,
                                  .values_size = sizeof(fit_values),
                                  .run = run_fit};

@@ -137,6 +137,7 @@ const plx_command plx_cmd_mesh = {.name = "mesh",
                                   .summary = "a saved scene's surface as OBJ, PLY or GLB",
                                   .min_arguments = 1,
                                   .max_arguments = 1,
+                                  .computes = true,
                                   .options = options,
                                   .values_size = sizeof(mesh_values),
                                   .run = run_mesh};

@@ -322,6 +322,7 @@ const plx_command plx_cmd_reconstruct = {.name = "reconstruct",
                                              "one picture in: a radiance field, novel views, an orbit video",
                                          .min_arguments = 1,
                                          .max_arguments = -1,
+                                         .computes = true,
                                          .options = options,
                                          .values_size = sizeof(reconstruct_values),
                                          .run = run_reconstruct};

@@ -62,6 +62,7 @@ const plx_command plx_cmd_render = {.name = "render",
                                     .summary = "a saved scene along a camera path: video or pictures",
                                     .min_arguments = 1,
                                     .max_arguments = 1,
+                                    .computes = true,
                                     .options = options,
                                     .values_size = sizeof(render_values),
                                     .run = run_render};

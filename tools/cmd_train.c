@@ -280,6 +280,7 @@ static int run_train(const plx_run *run) {
 const plx_command plx_cmd_train = {.name = "train",
                                    .arguments = "",
                                    .summary = "train a stage of the model; resumes what is unfinished",
+                                   .computes = true,
                                    .options = options,
                                    .values_size = sizeof(train_values),
                                    .run = run_train};

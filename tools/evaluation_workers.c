@@ -126,6 +126,7 @@ int plx_eval_share(int jobs, int first, int threads, const char *stage, plx_eval
     sharing s = {.jobs = jobs, .first = first, .stage = stage, .run = run, .user = user};
     int workers = threads < jobs ? threads : jobs;
     if (workers > WORKERS_MAX) workers = WORKERS_MAX;
+    if (strcmp(plx_device_used(), "cpu")) workers = 1; /* a card that is open does not survive a fork */
     s.board = mmap(NULL, sizeof *s.board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s.board == MAP_FAILED) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", stage);
     if (workers > 1)

@@ -10,7 +10,15 @@
 
 #include "tools/parallax.h"
 
+static const char precisions[] = "f32|tf32|bf16";
+
+/* The first DEVICE_OPTIONS are of commands that compute. */
+enum { DEVICE_OPTIONS = 2 };
 static const plx_option common_options[] = {
+    {PLX_OPTION_TEXT, "device", 0, offsetof(struct plx_common, device), "auto", .word = "auto|cpu|cuda[:N]",
+     .help = "what computes; auto: an NVIDIA card where this program is built for them and there is one"},
+    {PLX_OPTION_CHOICE, "precision", 0, offsetof(struct plx_common, precision), "f32", .word = precisions,
+     .help = "cuda: how products take their factors; all that is kept is float32"},
     {PLX_OPTION_INT, "threads", 0, offsetof(struct plx_common, threads), NULL, 1, 1024,
      .help = "threads to use (default: all)"},
     {PLX_OPTION_FLAG, "quiet", 'q', offsetof(struct plx_common, quiet), .help = "no progress, no notes"},
@@ -23,10 +31,16 @@ static int count_options(const plx_option *options) {
     return count;
 }
 
+static int count_all(const plx_command *command) {
+    return count_options(command->options) + count_options(common_options) -
+           (command->computes ? 0 : DEVICE_OPTIONS);
+}
+
 /* The command's options come first, then the common ones. */
 static const plx_option *option_at(const plx_command *command, int index) {
     int own = count_options(command->options);
-    return index < own ? &command->options[index] : &common_options[index - own];
+    return index < own ? &command->options[index]
+                       : &common_options[index - own + (command->computes ? 0 : DEVICE_OPTIONS)];
 }
 
 static void *value_at(const plx_run *run, int index) {
@@ -181,7 +195,7 @@ static void set_default(const plx_option *option, void *value) {
 
 /* popt's table: it cuts the command line, the values are read above. val is the index + 1. */
 static struct poptOption *popt_table(const plx_command *command, char **descriptions) {
-    int own = count_options(command->options), count = own + count_options(common_options);
+    int count = count_all(command);
     struct poptOption *table = calloc((size_t)count + 1, sizeof *table);
     for (int i = 0; table && i < count; i++) {
         const plx_option *option = option_at(command, i);
@@ -233,8 +247,17 @@ static int check_arguments(const plx_run *run) {
     return PLX_OK;
 }
 
+int plx_run_use_device(const plx_run *run) {
+    if (!run->command->computes) return PLX_OK;
+    const char *start;
+    char precision[8];
+    int length = word_length(precisions, run->common.precision, &start);
+    snprintf(precision, sizeof precision, "%.*s", length, start);
+    return plx_device_use(run->common.device, precision);
+}
+
 int plx_run_parse(plx_run *out, const plx_command *command, int count, char **words) {
-    int options = count_options(command->options) + count_options(common_options);
+    int options = count_all(command);
     *out = (plx_run){.command = command,
                      .values = calloc(1, command->values_size + 1),
                      .arguments = calloc((size_t)count + 1, sizeof *out->arguments),
@@ -270,6 +293,7 @@ void plx_run_free(plx_run *run) {
         if (options[i].type == PLX_OPTION_LIST) free_list(value_at(run, i));
     }
     for (int i = 0; i < run->count; i++) free(run->arguments[i]);
+    free((char *)(uintptr_t)run->common.device);
     free(run->arguments);
     free(run->values);
     free(run->given);
@@ -308,7 +332,7 @@ static char *describe(const plx_option *option) {
 
 void plx_command_help(const plx_command *command, FILE *out) {
     char *descriptions[128] = {0};
-    int count = count_options(command->options) + count_options(common_options);
+    int count = count_all(command);
     PLX_CHECK(count <= 128, "%s has %d options", command->name, count);
     for (int i = 0; i < count; i++) descriptions[i] = describe(option_at(command, i));
     struct poptOption *table = popt_table(command, descriptions);

@@ -10,7 +10,7 @@
  *       {PLX_OPTION_SIZE, "size", 0, offsetof(render_values, size), "256", 1, 16384, .help = "of the frames"},
  *       {.type = PLX_OPTION_END}};
  *
- * Every command also takes --help, --quiet and --threads. */
+ * Every command also takes --help, --quiet and --threads; those that compute take --device and --precision. */
 #ifndef PLX_OPTIONS_H
 #define PLX_OPTIONS_H
 
@@ -62,6 +62,7 @@ typedef struct plx_command {
     int min_arguments, max_arguments; /* max -1: any number */
     const plx_option *options;
     size_t values_size; /* of the struct that the options' offsets are in */
+    bool computes;      /* on tensors: takes --device */
     /* Returns a status; main prints plx_error() of what is not PLX_OK. */
     int (*run)(const struct plx_run *run);
 } plx_command;
@@ -75,6 +76,8 @@ typedef struct plx_run {
     struct plx_common {
         bool help, quiet;
         int threads; /* 0: all */
+        const char *device;
+        int precision;
     } common;
     bool *given; /* by index into the table: stood on the command line */
 } plx_run;
@@ -82,6 +85,8 @@ typedef struct plx_run {
 /* words[0] is skipped. PLX_ERROR_USAGE says in plx_error() what is wrong. With --help nothing else is checked. */
 int plx_run_parse(plx_run *out, const plx_command *command, int count, char **words);
 void plx_run_free(plx_run *run);
+/* Chooses the device of a command that computes. */
+int plx_run_use_device(const plx_run *run);
 
 /* True if the option stood on the command line, so that it is not the default. */
 bool plx_run_given(const plx_run *run, const char *name);

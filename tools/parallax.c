@@ -104,7 +104,8 @@ static int run_command(const plx_command *command, int count, char **words) {
     } else if (!status) {
         plx_progress_start(run.common.quiet);
         if (run.common.threads) omp_set_num_threads(run.common.threads);
-        status = command->run(&run);
+        status = plx_run_use_device(&run);
+        if (!status) status = command->run(&run);
         plx_progress_end();
     }
     plx_run_free(&run);

@@ -51,8 +51,9 @@ int plx_device_open(plx_device *out, const char *name);
 enum plx_precision { PLX_PRECISION_F32, PLX_PRECISION_TF32, PLX_PRECISION_BF16 };
 /* What plx_device_open gives for NULL, and so where models and fields are made from now on: to be called before any is. */
 int plx_device_choose(const char *name, const char *precision);
-int plx_device_cards(void);             /* CUDA cards; 0 without them, their driver, or CUDA in this build */
-const char *plx_device_card(int index); /* "NVIDIA H100, 80 GB", of the next call's lifetime; with index 0 and no card: why */
+int plx_device_cards(void); /* CUDA cards; 0 without them, their driver, or CUDA in this build */
+const char *plx_device_card(
+    int index); /* "NVIDIA H100, 80 GB", of the next call's lifetime; with index 0 and no card: why */
 
 /* ---- the tape ------------------------------------------------------------------------------------------------ */
 

@@ -77,7 +77,8 @@ enum { EMULATION_ORDERS = 6 };
 extern int emulation_order; /* 0 .. EMULATION_ORDERS-1: forward, backward, warp by warp, and drawn */
 extern size_t
     emulation_shared_limit; /* bytes of a block's shared memory; at first 64 KiB, what every card from sm_75 on has */
-extern void (*emulation_launched)(const char *kernel); /* called behind every launch */
+extern void (*emulation_launching)(const char *kernel); /* called before every launch */
+extern void (*emulation_launched)(const char *kernel);  /* called behind every launch */
 
 void emulation_launch(const char *kernel, dim3 grid, dim3 block, size_t shared_bytes,
                       const std::function<void()> &thread);

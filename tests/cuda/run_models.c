@@ -1,0 +1,247 @@
+/* Table `cuda` whole, on the CPU: the kernels under tests/cuda/emulation.h, NVIDIA's libraries as stand-ins. Models train, fields are
+ * fitted and rendered as on table `cpu`; device memory is closed to the host. */
+#include "nerf/core/error.h"
+#include "nerf/field.h"
+#include "nerf/tensor/kernels.h"
+#include "nerf/tensor/memory.h"
+#include "tests/cuda/standin.h"
+#include "tests/spheres.h"
+#include "tests/test.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern void (*emulation_launching)(const char *kernel);
+extern void (*emulation_launched)(const char *kernel);
+
+static void launching(const char *kernel) {
+    (void)kernel;
+    standin_begin();
+}
+
+static void launched(const char *kernel) {
+    (void)kernel;
+    standin_end();
+}
+
+__attribute__((constructor)) static void hook(void) {
+    emulation_launching = launching;
+    emulation_launched = launched;
+}
+
+/* ---- devices ------------------------------------------------------------------------------------------------------------ */
+
+/* Before any other: a card that has been opened stays. */
+TEST(cuda, a_machine_without_a_card) {
+    plx_device device;
+    standin_cards = 0;
+    EXPECT(plx_device_open(&device, "cuda") == PLX_ERROR_SUPPORT &&
+               !strcmp(plx_error(), "device 'cuda:0': no CUDA-capable device is detected"),
+           "%s", plx_error());
+    EXPECT(!plx_device_open(&device, "auto") && !strcmp(device.name, "cpu"), "auto is %s", device.name);
+    standin_cards = 1;
+    EXPECT(plx_device_open(&device, "cuda:1") == PLX_ERROR_SUPPORT &&
+               strstr(plx_error(), "this machine has 1"),
+           "%s", plx_error());
+    EXPECT(plx_device_open(&device, "cuda:x") == PLX_ERROR_INPUT && strstr(plx_error(), "cuda:x"), "%s",
+           plx_error());
+    EXPECT(!plx_device_open(&device, "auto") && !strcmp(device.name, "cuda"), "auto is %s", device.name);
+    EXPECT(plx_device_choose("cpu", "bf16") == PLX_ERROR_SUPPORT && strstr(plx_error(), "f32"), "%s",
+           plx_error());
+    EXPECT(plx_device_choose("cuda", "f8") == PLX_ERROR_INPUT && strstr(plx_error(), "f8"), "%s",
+           plx_error());
+}
+
+static plx_device card(void) {
+    plx_device device;
+    if (plx_device_open(&device, "cuda")) {
+        printf("    %s\n", plx_error());
+        abort();
+    }
+    return device;
+}
+
+TEST(cuda, memory_is_not_the_hosts) {
+    const plx_memory *memory = card().memory;
+    const float numbers[3] = {1, 2, 3};
+    float seen[3] = {0};
+    float *block = plx_memory_take(memory, sizeof numbers);
+    REQUIRE(block, "%s", plx_error());
+    memory->write(block, numbers, sizeof numbers);
+    memory->read(seen, block, sizeof seen);
+    EXPECT(!memcmp(seen, numbers, sizeof seen), "%g %g %g", seen[0], seen[1], seen[2]);
+    fflush(stdout);
+    pid_t child = fork();
+    if (!child) {
+        signal(SIGSEGV, SIG_DFL);
+        _exit(block[1] == 2); /* not reached */
+    }
+    int how = 0;
+    waitpid(child, &how, 0);
+    EXPECT(WIFSIGNALED(how) && WTERMSIG(how) == SIGSEGV, "the host read device memory: %d", how);
+    plx_memory_give(memory, block, sizeof numbers);
+
+    char *range = NULL;
+    REQUIRE(!memory->reserve(&range, (size_t)8 << 30), "%s", plx_error());
+    EXPECT(memory->commit(range, (size_t)2 << 30) == PLX_ERROR_MEMORY && strstr(plx_error(), "out of memory"),
+           "%s", plx_error());
+    EXPECT(!memory->commit(range, 1000), "%s", plx_error());
+    memory->release(range, (size_t)8 << 30);
+}
+
+/* ---- the libraries' kernels ------------------------------------------------------------------------------------------------ */
+
+enum { MOST = 16 };
+static struct {
+    float *host, *device;
+    size_t count;
+} arrays[MOST];
+static int array_count;
+
+/* N(0,1) on the host and on the card; returns its number. */
+static int array(size_t count) {
+    const int k = array_count++;
+    arrays[k].count = count;
+    arrays[k].host = malloc(sizeof(float) * count);
+    arrays[k].device = plx_memory_take(card().memory, sizeof(float) * count);
+    plx_rng_fill_normal((plx_rng){3, (uint64_t)k}, arrays[k].host, count);
+    card().memory->write(arrays[k].device, arrays[k].host, sizeof(float) * count);
+    return k;
+}
+
+static void expect_equal(const char *what, int k) {
+    float *seen = malloc(sizeof(float) * arrays[k].count);
+    card().memory->read(seen, arrays[k].device, sizeof(float) * arrays[k].count);
+    double worst = 0;
+    for (size_t i = 0; i < arrays[k].count; i++) {
+        double error = fabs((double)seen[i] - arrays[k].host[i]);
+        if (!(error <= worst)) worst = error;
+    }
+    EXPECT(worst < 1e-4, "%s is off by %g", what, worst); /* float sums of up to 300 products of order 10 */
+    free(seen);
+}
+
+static void free_arrays(void) {
+    EXPECT(!plx_memory_finish(card().memory), "%s", plx_error());
+    for (int k = 0; k < array_count; k++) {
+        free(arrays[k].host);
+        plx_memory_give(card().memory, arrays[k].device, sizeof(float) * arrays[k].count);
+    }
+    array_count = 0;
+}
+
+#define H(k) arrays[k].host
+#define D(k) arrays[k].device
+
+TEST(cuda, matrix_products) {
+    static const int sizes[][3] = {{1, 1, 1}, {7, 5, 3}, {33, 17, 29}, {2100, 8, 37}};
+    plx_device ref;
+    REQUIRE(!plx_device_open(&ref, "ref"), "%s", plx_error());
+    const plx_kernels *r = ref.kernels, *c = card().kernels;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const int I = sizes[i][1], O = sizes[i][2];
+        const size_t M = (size_t)sizes[i][0];
+        int x = array(M * (size_t)I), w = array((size_t)(O * I)), b = array((size_t)O),
+            y = array(M * (size_t)O);
+        int dx = array(M * (size_t)I), dw = array((size_t)(O * I)), db = array((size_t)O),
+            bare = array(M * (size_t)O);
+        r->linear_fwd(M, I, O, H(x), H(w), H(b), H(y)), c->linear_fwd(M, I, O, D(x), D(w), D(b), D(y));
+        r->linear_fwd(M, I, O, H(x), H(w), NULL, H(bare)), c->linear_fwd(M, I, O, D(x), D(w), NULL, D(bare));
+        r->linear_bwd(M, I, O, H(x), H(w), H(y), H(dx), H(dw), H(db));
+        c->linear_bwd(M, I, O, D(x), D(w), D(y), D(dx), D(dw), D(db));
+        c->linear_bwd(M, I, O, D(x), D(w), D(y), NULL, NULL, NULL);
+        expect_equal("y", y), expect_equal("y without bias", bare), expect_equal("dx", dx);
+        if (M < 1000) expect_equal("dw", dw), expect_equal("db", db);
+        free_arrays();
+    }
+}
+
+TEST(cuda, convolutions) {
+    static const plx_conv_size sizes[] = {{1, 3, 5, 1, 1, 1, 1},
+                                          {2, 5, 7, 3, 5, 3, 1},
+                                          {3, 6, 4, 7, 2, 3, 2},
+                                          {1, 4, 6, 3, 4, 1, 2},
+                                          {2, 9, 8, 4, 3, 5, 1}};
+    plx_device ref;
+    REQUIRE(!plx_device_open(&ref, "ref"), "%s", plx_error());
+    const plx_kernels *r = ref.kernels, *c = card().kernels;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const plx_conv_size s = sizes[i];
+        const size_t X = (size_t)(s.N * s.H * s.W * s.I), W = (size_t)(s.O * s.K * s.K * s.I);
+        const size_t Y = (size_t)(s.N * (s.H / s.stride) * (s.W / s.stride) * s.O);
+        for (int twice = 0; twice < 2; twice++) { /* the second time by what was chosen in the first */
+            int x = array(X), w = array(W), b = array((size_t)s.O), y = array(Y), dx = array(X),
+                dw = array(W);
+            int db = array((size_t)s.O), bare = array(Y);
+            r->conv_fwd(s, H(x), H(w), H(b), H(y)), c->conv_fwd(s, D(x), D(w), D(b), D(y));
+            r->conv_fwd(s, H(x), H(w), NULL, H(bare)), c->conv_fwd(s, D(x), D(w), NULL, D(bare));
+            r->conv_bwd(s, H(x), H(w), H(y), H(dx), H(dw), H(db));
+            c->conv_bwd(s, D(x), D(w), D(y), D(dx), D(dw), D(db));
+            c->conv_bwd(s, D(x), D(w), D(y), NULL, NULL, NULL);
+            expect_equal("y", y), expect_equal("y without bias", bare), expect_equal("dx", dx);
+            expect_equal("dw", dw), expect_equal("db", db);
+            free_arrays();
+        }
+    }
+}
+
+/* ---- training ---------------------------------------------------------------------------------------------------------------- */
+
+enum { STEPS = 20, LINE = 1024 };
+
+static plx_train_options small(enum plx_train_stage stage, const char *name) {
+    plx_train_options o = plx_train_options_default(stage);
+    o.size = 16;
+    o.width = o.denoiser_width = 16;
+    o.batch = 2;
+    o.targets = 1;
+    o.input_rays = 12, o.target_rays = 20;
+    o.coarse = o.fine = 6;
+    o.steps = STEPS;
+    o.warmup = 4;
+    o.log_every = 1;
+    o.folder = test_file(name);
+    return o;
+}
+
+/* The numbers of a run's log under a name, a line a step; returns how many. */
+static int read_log(const char *folder, const char *term, double *values) {
+    char path[512], line[LINE], key[64];
+    snprintf(path, sizeof path, "%s/log.jsonl", folder);
+    snprintf(key, sizeof key, "\"%s\": ", term);
+    FILE *file = fopen(path, "r");
+    int count = 0;
+    while (file && count < STEPS && fgets(line, sizeof line, file)) {
+        const char *at = strstr(line, key);
+        if (at) values[count++] = atof(at + strlen(key));
+    }
+    if (file) fclose(file);
+    return count;
+}
+
+static int train(const char *device, const char *precision, const plx_train_options *o) {
+    int status = plx_device_choose(device, precision);
+    if (!status) status = plx_train(o, sphere_batch, NULL, NULL, NULL, NULL);
+    return status;
+}
+
+/* Rounding in another order grows from step to step. Measured: 2e-4 of a loss at most after twenty steps. */
+static void expect_same_curve(const char *term, const char *a, const char *b, double tolerance) {
+    double x[STEPS], y[STEPS], worst = 0;
+    int n = read_log(a, term, x), m = read_log(b, term, y);
+    EXPECT(n == STEPS && m == STEPS, "%s: %d and %d values", term, n, m);
+    for (int i = 0; i < n && i < m; i++) worst = fmax(worst, fabs(x[i] - y[i]) / fmax(fabs(x[i]), 1e-2));
+    EXPECT(worst <= tolerance, "%s differs by %g of itself", term, worst);
+    if (getenv("CURVES")) printf("    %s: %g, from %g to %g\n", term, worst, x[0], x[n - 1]);
+}
+
+TEST(cuda, training_follows_the_cpu) {
+    plx_train_options cpu = small(PLX_STAGE_JOINT, "cpu"), cuda = small(PLX_STAGE_JOINT, "cuda");
+    REQUIRE(!train("cpu", "f32", &cpu), "%s", plx_error());
+    REQUIRE(!train("cuda", "f32", &cuda), "%s", plx_error());
+    static const char *const terms[] = {"colour",  "likelihood", "hit_colour",
+                                        "surface", "denoise",    "gradient_norm"};
+    for (size_t i = 0; i < sizeof terms / sizeof *terms; i++)
+        expect_same_curve(terms[i], cpu.folder, cuda.folder, 2e-3);
+}

@@ -1,0 +1,27 @@
+/* What stands in for cudart, cuBLASLt and cuDNN where there is no card: the functions that Parallax uses, on the CPU. A misuse that
+ * the libraries would answer with an error, or with wrong numbers, ends the program with a line. Device memory can be touched
+ * by kernels and by these libraries only: the host's access to it is a segmentation fault. */
+#ifndef STANDIN_H
+#define STANDIN_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+void standin_begin(void); /* a kernel begins: all that was started before is done, and device memory opens */
+void standin_end(void);
+void standin_check(int good, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* `bytes` from `p` on are mapped device memory. */
+void standin_check_device(const char *what, const void *p, size_t bytes);
+
+extern size_t standin_reads, standin_waits; /* copies to the host, and synchronisations, so far */
+extern size_t standin_card_bytes;           /* of memory that the card has */
+extern int standin_cards;                   /* 0: a machine without one */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

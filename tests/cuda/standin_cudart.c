@@ -1,0 +1,376 @@
+/* cudart, and of the driver its virtual memory. Copies from pinned memory are made as late as CUDA may make them: with the next
+ * launch, or when an event or the stream is waited for; so memory that is written again too early shows. */
+#define _GNU_SOURCE
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tests/cuda/standin.h"
+
+enum { MAX_RANGES = 256, MAX_COPIES = 4096, GRANULARITY = 2 << 20, PINNED = 16 };
+
+typedef struct range {
+    char *base;
+    size_t reserved, mapped, open; /* bytes; those that kernels may touch */
+} range;
+
+static range ranges[MAX_RANGES];
+static int range_count, depth;
+static size_t taken; /* bytes of the card's memory */
+static struct {
+    char *base;
+    size_t bytes;
+} pinned[PINNED];
+static int pinned_count;
+static struct {
+    char *to;
+    const char *from;
+    size_t bytes;
+} copies[MAX_COPIES];
+static int copy_count;
+
+size_t standin_reads, standin_waits, standin_card_bytes = (size_t)1 << 30;
+int standin_cards = 1;
+
+void standin_check(int good, const char *format, ...) {
+    if (good) return;
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "stand-in: ");
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\n");
+    va_end(arguments);
+    fflush(stdout);
+    _Exit(1);
+}
+
+/* ---- who may touch device memory ------------------------------------------------------------------------------------- */
+
+static void protect(int how) {
+    for (int i = 0; i < range_count; i++)
+        if (ranges[i].open) mprotect(ranges[i].base, ranges[i].open, how);
+}
+
+/* Closing takes as long as a small kernel: it is done behind every launch at first, then behind every CLOSE_EACH-th, another one
+ * in each step of a training. */
+enum { CLOSE_ALL = 3000, CLOSE_EACH = 61 };
+static size_t launches;
+static int closed = 1;
+
+static void open_memory(void) {
+    if (depth++ == 0 && closed) {
+        protect(PROT_READ | PROT_WRITE);
+        closed = 0;
+    }
+}
+
+static void close_memory(void) {
+    if (--depth) return;
+    launches++;
+    if (launches > CLOSE_ALL && launches % CLOSE_EACH) return;
+    protect(PROT_NONE);
+    closed = 1;
+}
+
+/* The copies that wait, in their order. */
+static void flush(void) {
+    if (!copy_count) return;
+    open_memory();
+    for (int i = 0; i < copy_count; i++) memcpy(copies[i].to, copies[i].from, copies[i].bytes);
+    copy_count = 0;
+    close_memory();
+}
+
+void standin_begin(void) {
+    flush();
+    open_memory();
+}
+
+void standin_end(void) {
+    close_memory();
+}
+
+static const range *range_of(const void *p) {
+    for (int i = 0; i < range_count; i++)
+        if ((const char *)p >= ranges[i].base && (const char *)p < ranges[i].base + ranges[i].reserved)
+            return &ranges[i];
+    return NULL;
+}
+
+void standin_check_device(const char *what, const void *p, size_t bytes) {
+    const range *r = range_of(p);
+    standin_check(r != NULL, "%s: %p is no device memory", what, p);
+    standin_check((const char *)p + bytes <= r->base + r->open, "%s: %zu bytes from %p end behind the memory",
+                  what, bytes, p);
+}
+
+static void check_host(const char *what, const void *p) {
+    standin_check(!range_of(p), "%s: %p is device memory", what, p);
+}
+
+static range *new_range(size_t bytes) {
+    standin_check(range_count < MAX_RANGES, "more than %d ranges", MAX_RANGES);
+    range *r = &ranges[range_count];
+    void *base = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return NULL;
+    *r = (range){.base = base, .reserved = bytes};
+    range_count++;
+    return r;
+}
+
+static void drop_range(range *r) {
+    munmap(r->base, r->reserved);
+    *r = ranges[--range_count];
+}
+
+/* New memory holds NaN. */
+static void open_more(range *r, size_t bytes) {
+    mprotect(r->base + r->open, bytes, PROT_READ | PROT_WRITE);
+    memset(r->base + r->open, 0xff, bytes);
+    r->open += bytes;
+    if (closed) mprotect(r->base, r->open, PROT_NONE);
+}
+
+/* ---- the driver ------------------------------------------------------------------------------------------------------- */
+
+static range *range_at(CUdeviceptr base) {
+    for (int i = 0; i < range_count; i++)
+        if ((CUdeviceptr)ranges[i].base == base) return &ranges[i];
+    standin_check(0, "%p is no range", (void *)base);
+    return NULL;
+}
+
+static CUresult address_reserve(CUdeviceptr *out, size_t bytes, size_t alignment, CUdeviceptr hint,
+                                unsigned long long flags) {
+    standin_check(bytes && bytes % GRANULARITY == 0 && !alignment && !hint && !flags,
+                  "cuMemAddressReserve of %zu bytes", bytes);
+    range *r = new_range(bytes);
+    if (!r) return CUDA_ERROR_OUT_OF_MEMORY;
+    *out = (CUdeviceptr)r->base;
+    return CUDA_SUCCESS;
+}
+
+static CUresult address_free(CUdeviceptr base, size_t bytes) {
+    range *r = range_at(base);
+    standin_check(r->reserved == bytes && !r->mapped, "cuMemAddressFree of %zu bytes, %zu of them mapped",
+                  bytes, r->mapped);
+    drop_range(r);
+    return CUDA_SUCCESS;
+}
+
+static CUresult create(CUmemGenericAllocationHandle *out, size_t bytes, const CUmemAllocationProp *p,
+                       unsigned long long flags) {
+    standin_check(bytes && bytes % GRANULARITY == 0 && p->type == CU_MEM_ALLOCATION_TYPE_PINNED &&
+                      p->location.type == CU_MEM_LOCATION_TYPE_DEVICE && p->location.id == 0 && !flags,
+                  "cuMemCreate of %zu bytes", bytes);
+    if (taken + bytes > standin_card_bytes) return CUDA_ERROR_OUT_OF_MEMORY;
+    taken += bytes;
+    *out = bytes;
+    return CUDA_SUCCESS;
+}
+
+static CUresult handle_release(CUmemGenericAllocationHandle handle) {
+    (void)handle; /* what is mapped stays */
+    return CUDA_SUCCESS;
+}
+
+static CUresult map(CUdeviceptr at, size_t bytes, size_t offset, CUmemGenericAllocationHandle handle,
+                    unsigned long long flags) {
+    range *r = (range *)range_of((void *)at);
+    standin_check(r && !offset && !flags && handle == bytes && (char *)at == r->base + r->mapped &&
+                      r->mapped + bytes <= r->reserved,
+                  "cuMemMap of %zu bytes", bytes);
+    r->mapped += bytes;
+    return CUDA_SUCCESS;
+}
+
+static CUresult unmap(CUdeviceptr base, size_t bytes) {
+    range *r = range_at(base);
+    standin_check(r->mapped == bytes, "cuMemUnmap of %zu bytes, not %zu", bytes, r->mapped);
+    standin_check(copy_count == 0, "cuMemUnmap while copies wait");
+    taken -= bytes;
+    mprotect(r->base, r->open, PROT_NONE);
+    r->mapped = r->open = 0;
+    return CUDA_SUCCESS;
+}
+
+static CUresult set_access(CUdeviceptr at, size_t bytes, const CUmemAccessDesc *access, size_t count) {
+    range *r = (range *)range_of((void *)at);
+    standin_check(r && count == 1 && access->flags == CU_MEM_ACCESS_FLAGS_PROT_READWRITE &&
+                      access->location.id == 0 && (char *)at == r->base + r->open &&
+                      r->open + bytes == r->mapped,
+                  "cuMemSetAccess of %zu bytes", bytes);
+    open_more(r, bytes);
+    return CUDA_SUCCESS;
+}
+
+static CUresult granularity(size_t *out, const CUmemAllocationProp *p,
+                            CUmemAllocationGranularity_flags flags) {
+    (void)p, (void)flags;
+    *out = GRANULARITY;
+    return CUDA_SUCCESS;
+}
+
+cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function, unsigned version,
+                                             unsigned long long flags,
+                                             enum cudaDriverEntryPointQueryResult *found) {
+    static const struct {
+        const char *name;
+        void *function;
+    } known[] = {{"cuMemAddressReserve", (void *)address_reserve},
+                 {"cuMemAddressFree", (void *)address_free},
+                 {"cuMemCreate", (void *)create},
+                 {"cuMemRelease", (void *)handle_release},
+                 {"cuMemMap", (void *)map},
+                 {"cuMemUnmap", (void *)unmap},
+                 {"cuMemSetAccess", (void *)set_access},
+                 {"cuMemGetAllocationGranularity", (void *)granularity}};
+    standin_check(version >= 10020 && !flags, "%s of version %u", symbol, version);
+    *found = cudaDriverEntryPointSymbolNotFound;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(known[i].name, symbol))
+            *function = known[i].function, *found = cudaDriverEntryPointSuccess;
+    return cudaSuccess;
+}
+
+/* ---- cudart ------------------------------------------------------------------------------------------------------------- */
+
+const char *cudaGetErrorString(cudaError_t error) {
+    return error == cudaErrorNoDevice ? "no CUDA-capable device is detected" : "an error";
+}
+
+cudaError_t cudaGetDeviceCount(int *count) {
+    *count = standin_cards;
+    return standin_cards ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device) {
+    standin_check(device < standin_cards, "card %d", device);
+    memset(p, 0, sizeof *p);
+    strcpy(p->name, "stand-in");
+    p->totalGlobalMem = standin_card_bytes;
+    p->major = 8;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device) {
+    standin_check(device < standin_cards, "card %d", device);
+    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 8 : 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+    return device < standin_cards ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+cudaError_t cudaGetLastError(void) {
+    return cudaSuccess;
+}
+
+/* One stream: a pointer that says whether it is the one. */
+static int stream;
+
+static void check_stream(const char *what, cudaStream_t s) {
+    standin_check(s == (cudaStream_t)&stream, "%s on another stream", what);
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags) {
+    (void)flags;
+    *out = (cudaStream_t)&stream;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t s) {
+    check_stream("cudaStreamSynchronize", s);
+    standin_waits++;
+    flush();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags) {
+    (void)flags;
+    *out = malloc(1);
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t s) {
+    check_stream("cudaEventRecord", s);
+    standin_check(event != NULL, "no event");
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    standin_check(event != NULL, "no event");
+    flush();
+    return cudaSuccess;
+}
+
+cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags) {
+    (void)flags;
+    standin_check(pinned_count < PINNED, "more than %d pinned blocks", PINNED);
+    pinned[pinned_count].base = *out = malloc(bytes);
+    pinned[pinned_count++].bytes = bytes;
+    return *out ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+cudaError_t cudaMalloc(void **out, size_t bytes) {
+    const size_t whole = (bytes + GRANULARITY - 1) / GRANULARITY * GRANULARITY;
+    range *r = new_range(whole);
+    if (!r) return cudaErrorMemoryAllocation;
+    *out = r->base;
+    open_more(r, bytes); /* no more than was asked for */
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *p) {
+    flush();
+    if (p) drop_range(range_at((CUdeviceptr)p));
+    return cudaSuccess;
+}
+
+static int is_pinned(const char *p, size_t bytes) {
+    for (int i = 0; i < pinned_count; i++)
+        if (p >= pinned[i].base && p + bytes <= pinned[i].base + pinned[i].bytes) return 1;
+    return 0;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                            cudaStream_t s) {
+    check_stream("cudaMemcpyAsync", s);
+    if (kind == cudaMemcpyHostToDevice) {
+        standin_check_device("copy to the card", to, bytes);
+        check_host("copy to the card", from);
+        standin_check(is_pinned(from, bytes), "copy to the card from memory that is not pinned");
+        if (copy_count == MAX_COPIES) flush();
+        copies[copy_count].to = to;
+        copies[copy_count].from = from;
+        copies[copy_count++].bytes = bytes;
+        return cudaSuccess;
+    }
+    standin_check_device("copy from the card", from, bytes);
+    if (kind == cudaMemcpyDeviceToHost) {
+        check_host("copy to the host", to);
+        standin_reads++;
+    } else {
+        standin_check(kind == cudaMemcpyDeviceToDevice, "copy of kind %d", (int)kind);
+        standin_check_device("copy on the card", to, bytes);
+    }
+    standin_begin();
+    memcpy(to, from, bytes);
+    standin_end();
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t s) {
+    check_stream("cudaMemsetAsync", s);
+    standin_check_device("cudaMemsetAsync", to, bytes);
+    standin_begin();
+    memset(to, value, bytes);
+    standin_end();
+    return cudaSuccess;
+}
