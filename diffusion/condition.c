@@ -33,6 +33,37 @@ static const float *keep_values(plx_arena *arena, plx_rays kept, plx_rays from, 
     return out;
 }
 
+/* The field's values (S,4) at samples that have the `known` ones among them, whose values stand already. On the host. */
+static plx_tensor *complete_values(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames,
+                                   int N, const int *object_start, plx_ray_set set, plx_rays samples,
+                                   plx_rays known, const float *values) {
+    plx_arena *arena = plx_tape_arena(tape);
+    const int R = samples.R;
+    int *start = plx_arena_alloc(arena, sizeof(int) * ((size_t)R + 1));
+    for (int r = 0; r <= R; r++) start[r] = samples.start[r] - known.start[r];
+    float *t = plx_arena_alloc(arena, sizeof(float) * (size_t)start[R]);
+    bool *is_known = plx_arena_alloc(arena, sizeof(bool) * (size_t)samples.S);
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < R; r++)
+        for (int i = samples.start[r], a = known.start[r], b = start[r]; i < samples.start[r + 1]; i++) {
+            is_known[i] = a < known.start[r + 1] && known.t[a] == samples.t[i];
+            if (is_known[i])
+                a++;
+            else
+                t[b++] = samples.t[i];
+        }
+    const plx_samples unknown = {{R, start[R], start, t, t}, start};
+    const plx_points points = plx_points_along(tape, set, unknown, N, object_start, frames);
+    const float *here = plx_field_evaluate(tape, field, points)->data;
+    plx_tensor *out = plx_tape_tensor(tape, "values", PLX_SHAPE(samples.S, 4));
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < R; r++)
+        for (size_t i = (size_t)samples.start[r], a = (size_t)known.start[r], b = (size_t)start[r];
+             i < (size_t)samples.start[r + 1]; i++)
+            memcpy(out->data + 4 * i, is_known[i] ? values + 4 * a++ : here + 4 * b++, 4 * sizeof(float));
+    return out;
+}
+
 plx_tensor *plx_render_batch(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames, int N,
                              const plx_camera *cameras, int coarse, int fine, plx_rng rng) {
     plx_arena *arena = plx_tape_arena(tape);
@@ -59,8 +90,14 @@ plx_tensor *plx_render_batch(plx_tape *tape, const plx_field_operands *field, co
     plx_samples kept = wait ? drop_empty(arena, first.rays, rough->data) : first;
     const float *kept_values = wait ? keep_values(arena, kept.rays, first.rays, values->data) : values->data;
     plx_samples samples = plx_sample_importance(tape, set, kept, kept_values, fine, plx_rng_fork(rng, 2));
-    points = plx_points_along(tape, set, samples, N, object_start, frames);
-    plx_tensor *out = plx_composite(tape, plx_field_evaluate(tape, field, points), samples.rays);
+    if (wait) {
+        values =
+            complete_values(tape, field, frames, N, object_start, set, samples.rays, kept.rays, kept_values);
+    } else {
+        points = plx_points_along(tape, set, samples, N, object_start, frames);
+        values = plx_field_evaluate(tape, field, points);
+    }
+    plx_tensor *out = plx_composite(tape, values, samples.rays);
     if (!wait) plx_tape_kernels(tape)->drop_faint(R, trace, rough->data, out->data);
     plx_tape_set_recording(tape, recording);
     return plx_reshape(tape, out, PLX_SHAPE(N, H, W, 5));
