@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* memmem */
 /* Fields: the three planes against hand-written geometry, opacity by physics, steps, scene files. */
 #include "tests/test.h"
+#include "diffusion/condition.h"
 #include "nerf/core/file.h"
 #include "nerf/occupancy.h"
 
@@ -223,6 +224,34 @@ TEST(field, normals_point_out_of_the_density) {
     plx_image_free(&view.colour);
     plx_image_free(&view.depth);
     plx_image_free(&view.normal);
+    plx_field_free(field);
+}
+
+/* The coarse samples' values, read once, are those that all samples' have where they are asked for together. */
+TEST(field, batch_renders_every_sample) {
+    enum { SIDE = 12, RAYS = SIDE * SIDE, COARSE = 8, FINE = 6 };
+    plx_field *field = new_field(PLX_FRAME_CAMERA, 1, false);
+    plx_tape *tape = field->tape;
+    const plx_camera camera = plx_camera_orbit(1.1f, 0.3f, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, SIDE, SIDE);
+    const int objects[2] = {0, RAYS};
+    plx_ray rays[RAYS];
+    for (int r = 0; r < RAYS; r++)
+        rays[r] =
+            plx_ray_through(&camera, (float)(r % SIDE) + 0.5f, (float)(r / SIDE) + 0.5f, PLX_SCENE_RADIUS);
+    const plx_rng jitter = plx_rng_fork(rng, 1);
+    const plx_ray_set set = plx_rays_on(tape, RAYS, rays);
+    plx_samples samples = plx_sample_stratified(tape, set, COARSE, &jitter);
+    plx_points points = plx_points_along(tape, set, samples, 1, objects, &field->frame);
+    const float *values = plx_field_evaluate(tape, &field->operands, points)->data;
+    samples = plx_sample_importance(tape, set, samples, values, FINE, plx_rng_fork(rng, 2));
+    points = plx_points_along(tape, set, samples, 1, objects, &field->frame);
+    values = plx_composite(tape, plx_field_evaluate(tape, &field->operands, points), samples.rays)->data;
+    const float *seen =
+        plx_render_batch(tape, &field->operands, &field->frame, 1, &camera, COARSE, FINE, rng)->data;
+    int lit = 0;
+    for (int r = 0; r < RAYS; r++) lit += seen[5 * r + 3] > 0.1f;
+    EXPECT(lit > RAYS / 2 && lit < RAYS, "%d rays meet the field", lit);
+    EXPECT(!memcmp(seen, values, sizeof(float) * 5 * RAYS), "the render differs");
     plx_field_free(field);
 }
 
