@@ -240,6 +240,39 @@ static int count_run(void *state) {
     return --*left < 0 ? plx_fail(PLX_ERROR_NUMERIC, "the work failed") : PLX_OK;
 }
 
+/* The row of a kernel: its operations and bytes, and for three cards the time and its bound. */
+static void budget_row(const char *text, const char *kernel, double *flops, double *bytes, double us[3],
+                       char bound[3]) {
+    const char *row = strstr(text, kernel);
+    REQUIRE(row && sscanf(strchr(row + 1, '|'), "| %lf | %lf | %lf %c | %lf %c | %lf %c |", flops, bytes,
+                          &us[0], &bound[0], &us[1], &bound[1], &us[2], &bound[2]) == 8,
+            "no %s in: %s", kernel, text);
+}
+
+TEST(bench, budget_is_what_a_card_allows) {
+    const char *text;
+    double flops, bytes, us[3]; /* MFLOP, MB */
+    char bound[3];
+    REQUIRE(test_run_parallax_output("bench --budget", &text) == 0, "exit");
+    budget_row(text, "| field_fwd N8 ", &flops, &bytes, us, bound);
+    const plx_field_size s = {.N = 8, .C = 16, .F = 4, .H = 64, .guided = 1};
+    EXPECT(fabs(flops * 1e6 / (plx_flops_field(s) * 8 * 16384) - 1) < 1e-3, "field: %g MFLOP", flops);
+    EXPECT(!memcmp(bound, "fff", 3) && fabs(us[0] / (flops / 67) - 1) < 5e-3 && us[1] == us[0] &&
+               fabs(us[2] / (flops / 15) - 1) < 5e-3,
+           "field: %g %g %g", us[0], us[1], us[2]);
+    budget_row(text, "| composite_bwd ", &flops, &bytes, us, bound);
+    EXPECT(!memcmp(bound, "bbb", 3) && fabs(us[0] / (bytes / 3.35) - 1) < 5e-3 &&
+               fabs(us[2] / (bytes / 0.256) - 1) < 5e-3,
+           "composite: %g MB, %g %g", bytes, us[0], us[2]);
+    budget_row(text, "| conv_fwd N8 H32 W32 I128 O64 K3 s1 ", &flops, &bytes, us, bound);
+    EXPECT(bound[0] == 'f' && fabs(us[0] / (flops / 67) - 1) < 5e-3 &&
+               fabs(us[1] / fmax(flops / 494, bytes / 3.35) - 1) < 5e-3,
+           "conv: %g MFLOP, %g %g", flops, us[0], us[1]);
+    EXPECT(test_run_parallax("bench --budget --quick", &text) == 2 && strstr(text, "--budget"), "%s", text);
+    EXPECT(test_run_parallax("bench --budget --filter abacus", &text) == 2 && strstr(text, "abacus"), "%s",
+           text);
+}
+
 TEST(bench, times_as_often_as_it_says) {
     int left = 1000000;
     const plx_workload work = {.name = "wait", .run = count_run, .state = &left};

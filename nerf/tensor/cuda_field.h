@@ -195,7 +195,7 @@ static __device__ __forceinline__ void plx_cuda_gather(const S &s, const plx_fie
         const float *xz = p.xz + plx_cuda_plane(object, s.xz, C),
                     *yz = p.yz + plx_cuda_plane(object, s.yz, C);
         float *to = x + i;
-#pragma unroll
+#pragma unroll(wide ? 4 : 1)
         for (int c = 4 * quarter; c < C; c += 16) {
             float a[4], b[4];
             plx_cuda_read<4, wide>(a, txz, xz + c, C);
@@ -203,7 +203,7 @@ static __device__ __forceinline__ void plx_cuda_gather(const S &s, const plx_fie
 #pragma unroll
             for (int k = 0; k < 4; k++) to[(C + c + k) * ROW] = a[k], to[(2 * C + c + k) * ROW] = b[k];
         }
-#pragma unroll
+#pragma unroll(wide ? 4 : 1)
         for (int c = 2 * quarter; c < channels; c += 8) {
             float a[2];
             plx_cuda_read<2, wide>(a, txy, xy + c, channels);
@@ -219,7 +219,7 @@ static __device__ __forceinline__ void plx_cuda_gather(const S &s, const plx_fie
         }
         float *rest = to + plx_cuda_channels(s) * ROW;
         if (quarter == 0) rest[0] = u, rest[ROW] = v, rest[2 * ROW] = z;
-#pragma unroll
+#pragma unroll(wide ? 4 : 1)
         for (int k = quarter; k < s.F; k += 4)
             plx_cuda_sine_cosine((float)(1 << k) * z, rest + (3 + 2 * k) * ROW, rest + (4 + 2 * k) * ROW);
     }
