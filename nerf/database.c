@@ -1,8 +1,9 @@
 /* The one file that knows LMDB: a database of named tables, and its transactions. */
-#define _GNU_SOURCE /* asprintf */
+#define _GNU_SOURCE /* asprintf, fallocate */
 #include "nerf/database.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ struct plx_latents {
     ino_t inode;
     plx_latents *next; /* of those that are open in this process */
     bool write, writing;
-    pthread_t writer; /* while writing */
+    pthread_t writer;       /* while writing */
+    bool made, made_folder; /* by this opening; made: and nothing was committed to it yet */
 };
 
 struct plx_transaction {
@@ -69,6 +71,11 @@ static int fail_lmdb(const plx_latents *latents, int code) {
     default:
         return plx_fail(PLX_ERROR_IO, "%s: %s", folder, mdb_strerror(code));
     }
+}
+
+static char *file_in(const plx_latents *latents, const char *name) { /* malloc'ed; NULL without memory */
+    char *file;
+    return asprintf(&file, "%s/%s", latents->folder, name) < 0 ? NULL : file;
 }
 
 static int check_lmdb(const plx_latents *latents, int code) {
@@ -130,21 +137,39 @@ static int check_length(plx_latents *latents) {
                     (unsigned long long)status.st_size, (unsigned long long)needed);
 }
 
+enum { READERS = 1024, LOCK_BYTES = 72 << 10 /* LMDB's lock.mdb for so many: 64 bytes each, and a head */ };
+
+/* LMDB writes into lock.mdb by a map, and makes it with holes: on a full disk that is a bus error. Blocks are reserved for it
+ * here, or there is an error. Its size stays LMDB's. */
+static int reserve_lock(const plx_latents *latents) {
+    char *file = file_in(latents, "lock.mdb");
+    int lock = file ? open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
+    bool full = lock >= 0 && fallocate(lock, FALLOC_FL_KEEP_SIZE, 0, LOCK_BYTES) &&
+                (errno == ENOSPC || errno == EDQUOT);
+    if (lock >= 0) close(lock);
+    free(file);
+    return full ? fail_lmdb(latents, EIO) : PLX_OK; /* what else there may be, LMDB will say */
+}
+
+static bool data_is_there(const plx_latents *latents) {
+    struct stat info;
+    char *file = file_in(latents, "data.mdb");
+    bool there = !file || (stat(file, &info) == 0 && info.st_size); /* or a writer died at once */
+    free(file);
+    return there;
+}
+
 /* With as many addresses as the system gives. */
 static int open_environment(plx_latents *latents, uint64_t map) {
-    struct stat info;
-    char *file;
-    if (asprintf(&file, "%s/data.mdb", latents->folder) < 0)
-        return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", latents->folder);
-    bool there = stat(file, &info) == 0 && info.st_size; /* or a writer died at once */
-    free(file);
-    if (!there && !latents->write) return plx_fail(PLX_ERROR_INPUT, "%s: there is no store", latents->folder);
+    if (!latents->write && !data_is_there(latents))
+        return plx_fail(PLX_ERROR_INPUT, "%s: there is no store", latents->folder);
     const unsigned flags = MDB_NOTLS | (latents->write ? 0 : MDB_RDONLY);
-    int code;
+    int code = reserve_lock(latents);
+    if (code) return code;
     do {
         code = mdb_env_create(&latents->env);
         if (!code) code = mdb_env_set_maxdbs(latents->env, PLX_TABLES);
-        if (!code) code = mdb_env_set_maxreaders(latents->env, 1024);
+        if (!code) code = mdb_env_set_maxreaders(latents->env, READERS);
         if (!code) code = mdb_env_set_mapsize(latents->env, map);
         if (!code) code = mdb_env_open(latents->env, latents->folder, flags, 0666);
         if (!code) break;
@@ -191,16 +216,31 @@ static int open_tables(plx_latents *latents) {
     return status;
 }
 
-/* What an opening that failed has made. */
+/* Whether nothing was ever put into it. In a transaction that writes, so that nobody puts anything meanwhile. */
+static bool holds_nothing(const plx_latents *latents, MDB_txn *txn) {
+    MDB_stat tables, objects;
+    if (mdb_stat(txn, 1, &tables)) return false;
+    return !tables.ms_entries ||
+           (!mdb_stat(txn, latents->table[PLX_TABLE_OBJECTS], &objects) && !objects.ms_entries);
+}
+
+/* Takes away what this opening has made, unless another process uses it: LMDB's have a lock on the first byte. */
 static void remove_made(const plx_latents *latents) {
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
-    for (int i = 0; i < 2; i++) {
-        char *file;
-        if (asprintf(&file, "%s/%s", latents->folder, files[i]) < 0) continue;
-        unlink(file);
-        free(file);
+    struct flock alone = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+    char *data = file_in(latents, "data.mdb"), *lock = file_in(latents, "lock.mdb");
+    MDB_txn *txn = NULL;
+    int file = data && lock ? open(lock, O_RDWR | O_CLOEXEC) : -1;
+    bool unused =
+        !latents->env || (!mdb_txn_begin(latents->env, NULL, 0, &txn) && holds_nothing(latents, txn));
+    if (unused && file >= 0 && !fcntl(file, F_SETLK, &alone)) {
+        unlink(data);
+        unlink(lock);
     }
-    rmdir(latents->folder);
+    if (latents->made_folder) rmdir(latents->folder); /* if it is empty */
+    if (txn) mdb_txn_abort(txn);
+    if (file >= 0) close(file);
+    free(data);
+    free(lock);
 }
 
 int plx_latents_open(plx_latents **out, const char *folder, const plx_latents_options *options) {
@@ -212,14 +252,14 @@ int plx_latents_open(plx_latents **out, const char *folder, const plx_latents_op
         return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
     }
     latents->write = options->write;
-    bool made = options->write && access(folder, F_OK);
-    int status = made ? plx_make_directories(folder) : PLX_OK, dead;
+    latents->made_folder = options->write && access(folder, F_OK);
+    int status = latents->made_folder ? plx_make_directories(folder) : PLX_OK, dead;
     if (!status) status = register_store(latents);
+    latents->made = !status && options->write && !data_is_there(latents);
     if (!status) status = open_environment(latents, options->map);
     if (!status) status = check_length(latents);
     if (!status) status = open_tables(latents);
     if (status) {
-        if (made) remove_made(latents);
         plx_latents_free(latents);
         return status;
     }
@@ -230,6 +270,7 @@ int plx_latents_open(plx_latents **out, const char *folder, const plx_latents_op
 
 void plx_latents_free(plx_latents *latents) {
     if (!latents) return;
+    if (latents->made) remove_made(latents);
     if (latents->env) mdb_env_close(latents->env);
     unregister_store(latents);
     free(latents->folder);
@@ -308,6 +349,7 @@ int plx_transaction_commit(plx_transaction *t) {
         int code = mdb_txn_commit(t->txn);
         t->txn = NULL; /* freed, whatever came of it */
         status = check_lmdb(t->latents, code);
+        if (!status && t->write) t->latents->made = false;
         if (!status && t->erased) pass_on(t->latents);
     }
     plx_transaction_free(t);
@@ -328,9 +370,8 @@ void plx_transaction_spoil(plx_transaction *t) {
 
 /* ---- tables -------------------------------------------------------------------------------------------- */
 
-enum {
-    LEAF = 64 << 10
-}; /* bytes of pages that a change of one entry copies, at most: a leaf and its branches */
+/* Bytes of pages that a change of one entry copies, at most: a leaf and its branches. */
+enum { LEAF = 64 << 10 };
 
 const char *plx_table_name(int table) {
     return table_names[table];

@@ -232,6 +232,13 @@ static bool all_finite(const float *in, size_t count) {
     return all_below(in, count, INFINITY);
 }
 
+/* Halves without NaN and Inf: their exponent is not all ones. */
+static bool halves_finite(const uint16_t *in, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if ((in[i] & 0x7c00) == 0x7c00) return false;
+    return true;
+}
+
 static int validate_plane(const plx_latent *latent, int i, enum plx_latent_type as) {
     const plx_latent_plane *p = &latent->plane[i];
     if (!plane_possible(p->name, p->rows, p->columns, p->channels))
@@ -240,6 +247,10 @@ static int validate_plane(const plx_latent *latent, int i, enum plx_latent_type 
     bool good = true;
     if (latent->type == PLX_LATENT_F32)
         good = all_below(p->texels, plane_numbers(p), as == PLX_LATENT_F16 ? 65519.99f : INFINITY);
+    else if (latent->type == PLX_LATENT_F16)
+        good = halves_finite(p->texels, plane_numbers(p));
+    else
+        good = all_finite(p->scale, (size_t)p->channels);
     if (!good)
         return plx_fail(PLX_ERROR_NUMERIC, "%s: plane '%s' holds NaN, Inf%s", latent->id, p->name,
                         as == PLX_LATENT_F16 ? " or more than half can" : "");
@@ -259,6 +270,9 @@ int plx_latent_validate(const plx_latent *latent, enum plx_latent_type as) {
         return plx_fail(PLX_ERROR_NUMERIC, "%s: the decoder holds NaN or Inf", latent->id);
     if (!all_finite(latent->m, latent->state_numbers) || !all_finite(latent->v, latent->state_numbers))
         return plx_fail(PLX_ERROR_NUMERIC, "%s: the optimiser's state holds NaN or Inf", latent->id);
+    int height = latent->thumbnail_height, width = latent->thumbnail_width;
+    if (height && (height < 0 || height > MAX_SIDE || width < 1 || width > MAX_SIDE))
+        return plx_fail(PLX_ERROR_INPUT, "%s: a thumbnail of %dx%d", latent->id, width, height);
     return PLX_OK;
 }
 

@@ -46,11 +46,12 @@
 
 typedef struct plx_latents plx_latents;
 
+/* write: makes the store if it is not there; one that nothing was committed to is gone again when it is freed. Default false:
+ * it must be there, and is only read. map: bytes of address space reserved for it, what it can grow to. Default 16 TiB; less
+ * where the system gives less. */
 typedef struct plx_latents_options {
-    bool write; /* makes the store if it is not there. Default false: it must be there, and is only read */
-    uint64_t
-        map; /* bytes of address space reserved for it: what it can grow to. Default 16 TiB; less where the
-                   * system gives less */
+    bool write;
+    uint64_t map;
 } plx_latents_options;
 
 plx_latents_options plx_latents_options_default(void);

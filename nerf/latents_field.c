@@ -282,6 +282,10 @@ static int give_texts(plx_checkpoint *checkpoint, const plx_latent *latent) {
 
 /* An object as a scene file's tensors and metadata. */
 static int get_checkpoint(plx_checkpoint **out, const plx_latent *latent, const char *where) {
+    *out = NULL;
+    if (!*latent->rules)
+        return plx_fail(PLX_ERROR_INPUT, "%s: has planes, but no frame and rules: it is not a whole scene",
+                        where);
     int status = plx_checkpoint_create(out);
     if (status) return status;
     for (int i = 0; i < latent->planes && !status; i++) status = give_plane(*out, latent, i);

@@ -5,6 +5,7 @@
 
 #include "nerf/core/file.h"
 #include "nerf/field.h"
+#include "nerf/latents.h"
 
 static const char *at(const char *name) {
     return test_file_in("cmd_store/", name);
@@ -99,6 +100,29 @@ TEST(cmd_store, scenes_in_and_out) {
     succeeds("info @compact", "1 objects, 1 decoders");
 }
 
+/* What others wrote into a scene's metadata stays in its column; a latent that is no scene says so. */
+TEST(cmd_store, texts_and_planes_of_others) {
+    save_scenes();
+    succeeds("put @odd @scenes/s1.safetensors --class 'a\tb' --source 'x\033[2Jy'", "1 put");
+    succeeds("ls @odd", "s1\ta?b\tf32 xy 8x8x16 xz 8x8x16 yz 8x8x16\tx?[2Jy\n");
+    succeeds("info @odd s1", "class     a?b\nsource    x?[2Jy\n");
+    plx_latents_options options = plx_latents_options_default();
+    plx_latents *latents;
+    plx_transaction *t;
+    float texels[8] = {1};
+    plx_latent latent = {.id = "planes", .planes = 1};
+    latent.plane[0] = (plx_latent_plane){"xy", 2, 2, 2, texels, NULL};
+    options.write = true;
+    REQUIRE(!plx_latents_open(&latents, at("odd"), &options) && !plx_transaction_begin(&t, latents, true) &&
+                !plx_latent_put(t, &latent, PLX_LATENT_F32) && !plx_transaction_commit(t),
+            "%s", plx_error());
+    plx_latents_free(latents);
+    succeeds("info @odd planes", "decoder   none\nthumbnail none\nstate     none\n");
+    fails("get @odd planes -o @odd.safetensors", 1, "planes: has planes, but no frame and rules");
+    fails("export @odd @all", 1, "planes: has planes, but no frame and rules");
+    EXPECT(access(at("odd.safetensors"), F_OK) && access(at("all"), F_OK), "something was written");
+}
+
 TEST(cmd_store, export_is_all_or_nothing) {
     save_scenes();
     succeeds("put @exported @scenes/s1.safetensors @scenes/s3.safetensors", "2 put");
@@ -162,4 +186,37 @@ TEST(cmd_store, what_is_refused) {
     EXPECT(access(at("gone"), F_OK) && access(at("refused"), F_OK) && access(at("x.safetensors"), F_OK),
            "something was made");
     fails("verify @scenes", 1, "scenes: there is no store");
+}
+
+/* On a file system that is full already, a store is made whole or not at all, and one is read or refused. */
+TEST(cmd_store, a_full_disk) {
+    char command[900], full[300];
+    const char *said;
+    int made = 0, refused = 0;
+    save_scenes();
+    snprintf(full, sizeof full, "%s", at("full"));
+    if (plx_make_directories(full)) abort();
+    for (int kilobytes = 4; kilobytes < 1000 && !made; kilobytes += kilobytes < 200 ? 36 : 200) {
+        snprintf(command, sizeof command, "mount -t tmpfs -o size=%dk parallax-test %s 2>/dev/null",
+                 kilobytes, full);
+        if (geteuid() || system(command)) SKIP("no file system can be mounted here");
+        int code = test_run_parallax(arguments("put @full/new @scenes/s1.safetensors --quiet"), &said);
+        made = code == 0;
+        refused += code == 1 && strstr(said, "full/new: ") && access(at("full/new"), F_OK);
+        EXPECT(code == 0 || (code == 1 && strchr(said, '\n') == said + strlen(said) - 1), "%d KB: %d, %s",
+               kilobytes, code, said);
+        EXPECT(made || access(at("full/new"), F_OK), "%d KB: something was left", kilobytes);
+        if (made) break; /* and stays mounted */
+        snprintf(command, sizeof command, "umount %s", full);
+        EXPECT(system(command) == 0, "umount");
+    }
+    EXPECT(made && refused > 1, "refused %d times, then %s", refused, made ? "made" : "not made");
+    /* A copy without its lock file, where there is no room for one. */
+    snprintf(command, sizeof command,
+             "cd %s && rm new/lock.mdb && { cat /dev/zero >filler 2>/dev/null; true; }", full);
+    EXPECT(system(command) == 0, "filling");
+    int code = test_run_parallax(arguments("ls @full/new"), &said);
+    EXPECT(code == 1 && strstr(said, "full/new: the disk is full"), "%d: %s", code, said);
+    snprintf(command, sizeof command, "umount %s", full);
+    EXPECT(system(command) == 0, "umount");
 }

@@ -69,6 +69,22 @@ static bool holds(plx_transaction *t, const char *id, uint64_t round) {
 
 /* ---- what comes back --------------------------------------------------------------------------------------- */
 
+/* Whether the address lies in a map of a file whose path ends so. */
+static bool mapped_from(const void *address, const char *ending) {
+    char line[4096];
+    bool found = false;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps && !found && fgets(line, sizeof line, maps)) {
+        unsigned long first, last, at = (unsigned long)(uintptr_t)address;
+        line[strcspn(line, "\n")] = 0;
+        size_t length = strlen(line), tail = strlen(ending);
+        found = sscanf(line, "%lx-%lx", &first, &last) == 2 && at >= first && at < last && length > tail &&
+                !strcmp(line + length - tail, ending);
+    }
+    if (maps) fclose(maps);
+    return found;
+}
+
 TEST(latents, types) {
     static float texels[NUMBERS], back[NUMBERS];
     plx_latents *latents = open_store("types", true);
@@ -100,9 +116,12 @@ TEST(latents, types) {
                id);
         EXPECT(!plx_latent_check(t, id), "%s", plx_error());
     }
-    /* Zero copies: floats are read where they lie. */
+    /* Zero copies: floats are read where they lie, which is data.mdb itself. */
     EXPECT(!plx_latent_get(&got, t, "f32") && !memcmp(got.plane[0].texels, texels, sizeof texels / 3),
            "not the same");
+    for (int i = 0; i < 3; i++)
+        EXPECT(mapped_from(got.plane[i].texels, "types/data.mdb"), "plane %d is a copy at %p", i,
+               got.plane[i].texels);
     plx_transaction_free(t);
     plx_latents_free(latents);
 }
@@ -242,6 +261,17 @@ TEST(latents, what_cannot_be_kept) {
                strstr(plx_error(), "more than half"),
            "%s", plx_error());
     EXPECT(!plx_latent_put(t, &latent, PLX_LATENT_F32), "%s", plx_error()); /* the transaction goes on */
+    const uint16_t halves[2] = {0x3c00, 0xfc00};                            /* 1, -Inf */
+    const int8_t bytes[2] = {1, 2};
+    const float scale[1] = {NAN};
+    plx_latent given = {.id = "given", .type = PLX_LATENT_F16, .planes = 1};
+    given.plane[0] = (plx_latent_plane){"xy", 1, 2, 1, halves, NULL};
+    EXPECT(plx_latent_put(t, &given, PLX_LATENT_F16) == PLX_ERROR_NUMERIC, "an infinite half");
+    given.type = PLX_LATENT_Q8, given.plane[0].texels = bytes, given.plane[0].scale = scale;
+    EXPECT(plx_latent_put(t, &given, PLX_LATENT_Q8) == PLX_ERROR_NUMERIC, "a scale of NaN");
+    given.planes = 0, given.thumbnail_height = 1, given.thumbnail = (const unsigned char *)"";
+    EXPECT(plx_latent_put(t, &given, PLX_LATENT_Q8) == PLX_ERROR_INPUT && strstr(plx_error(), "thumbnail"),
+           "%s", plx_error());
     latent.plane[0].rows = 100000;
     EXPECT(plx_latent_put(t, &latent, PLX_LATENT_F32) == PLX_ERROR_INPUT, "a plane of 100000 rows");
     EXPECT(!plx_transaction_commit(t), "%s", plx_error());
@@ -549,7 +579,7 @@ TEST(latents, room_on_a_full_disk) {
 TEST(latents, what_a_reader_may_not_lock) {
     if (geteuid()) SKIP("only root can become another");
     plx_latents *latents = open_store("locked", true);
-    REQUIRE(latents, "no store");
+    REQUIRE(latents && !plx_transaction_commit(begin(latents, true)), "no store");
     plx_latents_free(latents);
     plx_latents_options options = plx_latents_options_default();
     REQUIRE(!chmod(test_directory(), 0711) && !chmod(test_file("locked"), 0755) && !seteuid(65534),

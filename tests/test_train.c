@@ -1,10 +1,13 @@
 /* Training, on spheres whose every pixel follows from algebra. */
 #include "diffusion/model.h"
 #include "nerf/field.h"
+#include "tests/small_set.h"
 #include "tests/spheres.h"
 #include "tests/test.h"
+#include "tests/tiny_model.h"
 
 #include <omp.h>
+#include <unistd.h>
 
 static plx_train_options small(enum plx_train_stage stage, const char *folder) {
     plx_train_options o = plx_train_options_default(stage);
@@ -327,4 +330,30 @@ TEST(train, nan_stops_the_run_and_is_named) {
     int status = plx_train(&o, broken_batch, NULL, NULL, NULL, NULL);
     EXPECT(status == PLX_ERROR_NUMERIC, "status %d", status);
     EXPECT(strstr(plx_error(), "step 1"), "%s", plx_error());
+}
+
+/* The command's --store: the fields of the validation objects, by the model that it saved. */
+TEST(train, results_in_a_store) {
+    const char *said;
+    char line[2048], folder[300], store[300];
+    snprintf(folder, sizeof folder, "%s", test_file("train-kept"));
+    snprintf(store, sizeof store, "%s", test_file("trained"));
+    REQUIRE(!tiny_model_save(test_file("train-tiny.safetensors")), "%s", plx_error());
+    snprintf(
+        line, sizeof line,
+        "train --data %s --catalogue %s/objects.tsv --overfit 1 --stage colour --size 32 --steps 1 --batch 1 "
+        "--targets 1 --validate 1 --init %s -o %s --store %s --quiet",
+        small_set(), small_set(), test_file("train-tiny.safetensors"), folder, store);
+    REQUIRE(test_run_parallax(line, &said) == 0, "%s", said);
+    snprintf(line, sizeof line, "store ls %s", store);
+    REQUIRE(test_run_parallax_output(line, &said) == 0, "%s", said);
+    EXPECT(strstr(said, "low\tchair\tf16 xy 32x32") == said && strstr(said, "train-kept/model.safetensors\n"),
+           "%s", said);
+    snprintf(line, sizeof line,
+             "train --data %s --catalogue %s/objects.tsv --stage colour --size 32 --steps 1 "
+             "--validate 0 --init %s -o %s-not --store %s-not --quiet",
+             small_set(), small_set(), test_file("train-tiny.safetensors"), folder, store);
+    EXPECT(test_run_parallax(line, &said) == 2 && strstr(said, "there are none"), "%s", said);
+    snprintf(line, sizeof line, "%s-not", store);
+    EXPECT(access(line, F_OK), "a store was made");
 }

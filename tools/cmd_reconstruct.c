@@ -292,11 +292,29 @@ static void stem(char out[PATH_SIZE], const char *path) {
     if (dot && dot != out) *dot = 0;
 }
 
+/* Before the work: a name that can be no id of the store; two pictures of one name, whose results would have one place. */
+static int check_names(const plx_run *run, const char *store) {
+    char name[PATH_SIZE], other[PATH_SIZE];
+    for (int i = 0; i < run->count; i++) {
+        stem(name, run->arguments[i]);
+        int status = store ? plx_latent_check_id(name) : PLX_OK;
+        if (status) return plx_fail_in(status, run->arguments[i]);
+        for (int k = 0; k < i; k++) {
+            stem(other, run->arguments[k]);
+            if (!strcmp(name, other))
+                return plx_fail(PLX_ERROR_INPUT, "%s: its results would take the place of those of %s",
+                                run->arguments[i], run->arguments[k]);
+        }
+    }
+    return PLX_OK;
+}
+
 static int run_reconstruct(const plx_run *run) {
     const reconstruct_values *v = run->values;
     if (!v->output) return plx_fail(PLX_ERROR_USAGE, "reconstruct: --output DIR is needed");
     job j = {.run = run, .values = v};
     int status = choose_refinement(&j.refinement, v);
+    if (!status) status = check_names(run, v->store);
     if (!status) status = plx_model_path(j.model_path, sizeof j.model_path, v->model);
     if (!status) status = plx_model_load(&j.model, j.model_path);
     if (!status) status = plx_keep_open(&j.latents, v->store);

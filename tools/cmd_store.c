@@ -107,6 +107,13 @@ static int chosen_ids(const char ***ids, int64_t *count, session *s, const plx_r
 
 /* ---- ls, info --------------------------------------------------------------------------------------------------- */
 
+/* A text from a file may hold anything: on one line, without what would separate columns or steer a terminal. */
+static void print_text(const char *text, size_t length, const char *then) {
+    for (size_t i = 0; i < length; i++)
+        putchar((unsigned char)text[i] < 32 || text[i] == 127 ? '?' : text[i]);
+    printf("%s", then);
+}
+
 static void print_planes(const plx_latent *l) {
     printf("%s", plx_latent_type_name(l->type));
     for (int i = 0; i < l->planes; i++)
@@ -162,9 +169,11 @@ static int run_ls(const plx_run *run) {
         status = plx_latent_get(&l, s.t, ids[i]);
         if (status || (v->class_name && strcmp(v->class_name, l.class_name))) continue;
         ids[kept++] = ids[i];
-        printf("%s\t%s\t", l.id, *l.class_name ? l.class_name : "-");
+        printf("%s\t%s", l.id, *l.class_name ? "" : "-");
+        print_text(l.class_name, strlen(l.class_name), "\t");
         print_planes(&l);
-        printf("%s\t%s\n", l.state_numbers ? " +state" : "", l.source);
+        printf("%s\t", l.state_numbers ? " +state" : "");
+        print_text(l.source, strlen(l.source), "\n");
     }
     if (!status && v->sheet) status = save_sheet(v->sheet, &s, ids, kept);
     free(ids);
@@ -193,19 +202,22 @@ static int print_object(session *s, const char *id) {
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", gmtime_r(&written, &utc));
     printf("%s: ", id);
     print_planes(&l);
-    printf(", %zu numbers\nclass     %s\nsource    %s\nwritten   %s UTC\ndecoder   ", plx_latent_numbers(&l),
-           l.class_name, l.source, when);
-    for (int i = 0; i < 16; i++) printf("%02x", l.decoder_hash[i]);
-    printf(", %zu numbers %s\n", l.decoder_numbers, l.decoder_layout ? l.decoder_layout : "");
-    printf("thumbnail %dx%d\nstate     ", l.thumbnail_width, l.thumbnail_height);
-    if (l.state_numbers)
-        printf("%zu numbers, %lld steps\n", l.state_numbers, (long long)l.steps);
-    else
-        printf("none\n");
+    printf(", %zu numbers\nclass     ", plx_latent_numbers(&l));
+    print_text(l.class_name, strlen(l.class_name), "\nsource    ");
+    print_text(l.source, strlen(l.source), "\nwritten   ");
+    printf("%s UTC\ndecoder   ", when);
+    for (int i = 0; i < 16 && l.decoder_numbers; i++) printf("%02x", l.decoder_hash[i]);
+    if (l.decoder_numbers) printf(", %zu numbers %s", l.decoder_numbers, l.decoder_layout);
+    printf("%s\nthumbnail ", l.decoder_numbers ? "" : "none");
+    if (l.thumbnail_height) printf("%dx%d", l.thumbnail_width, l.thumbnail_height);
+    printf("%s\nstate     ", l.thumbnail_height ? "" : "none");
+    if (l.state_numbers) printf("%zu numbers, %lld steps", l.state_numbers, (long long)l.steps);
+    printf("%s\n", l.state_numbers ? "" : "none");
     printf("rules     %s\nhistory\n", l.rules);
     for (const char *line = l.history; *line;) {
         size_t length = strcspn(line, "\n");
-        printf("  %.*s\n", (int)length, line);
+        printf("  ");
+        print_text(line, length, "\n");
         line += length + (line[length] == '\n');
     }
     return PLX_OK;
