@@ -57,7 +57,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install fuzz objects deps deps-test deps-fuzz deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results ablations gallery bench-peers clean
+.PHONY: all demo install fuzz objects deps deps-fuzz deps-test deps-readers deps-npm deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results ablations gallery bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -131,17 +131,20 @@ deps-lint: packages := clang clang-format libomp-dev
 deps-test: packages := openexr# exrheader, which reads the files that are written
 deps-data: packages := unzip
 deps-browser: packages := chromium tidy
+deps-readers: packages := python3-numpy python3-pil
+deps-npm: packages = $(if $(shell command -v npm),,npm)
 deps-results: packages := python3-minimal
 deps-gallery: packages := python3-minimal python3-pil
 deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp
 
 # Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
-# On a system without dpkg it says what is needed and goes on.
-deps deps-test deps-lint deps-data deps-browser deps-results deps-gallery deps-peers deps-fuzz:
+# On a system without dpkg it says what is needed and goes on. flock: under make -j, as apt-get does not wait for another.
+deps deps-test deps-readers deps-npm deps-lint deps-data deps-browser deps-results deps-gallery deps-peers deps-fuzz:
 	@missing=$$(for name in $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then echo "needed, by Debian's names:$$missing" >&2; exit 0; fi; \
+	exec 9<Makefile && flock 9; \
 	if [ "$$(id -u)" = 0 ]; then sudo=; elif [ -t 0 ]; then sudo="sudo "; else sudo="sudo -n "; fi; \
 	update="$${sudo}apt-get update -qq"; \
 	install="$${sudo}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends$$missing"; \
@@ -149,6 +152,14 @@ deps deps-test deps-lint deps-data deps-browser deps-results deps-gallery deps-p
 	if [ -n "$$sudo" ] && ! command -v sudo >/dev/null; then \
 	    echo "not root, and no sudo: run the two lines above as root" >&2; exit 1; fi; \
 	$$update; $$install >/dev/null || { echo "could not install:$$missing" >&2; exit 1; }
+
+# What some tests read our files with, and skip where it is not there: numpy, Pillow, and Khronos's glTF validator (npm), which
+# is left out where npm's registry is not to be reached.
+gltf_validator := build/npm/node_modules/gltf-validator
+deps-readers: $(gltf_validator)
+$(gltf_validator): | deps-npm
+	npm install --prefix build/npm --no-audit --no-fund --loglevel=error gltf-validator@2.0.0-dev.3.10 || \
+	    echo "could not install: gltf-validator" >&2
 
 # What is built after deps is built by a make of its own, so that nothing compiles before its headers are there.
 submake = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))

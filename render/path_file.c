@@ -256,17 +256,29 @@ static json_t *frame_of(const plx_camera *c) {
 }
 
 static json_t *keyframe_of(const plx_keyframe *k, double aspect) {
-    json_t *out = json_pack("{s:o, s:f, s:f}", "matrix", matrix_of(k->c2w), "fov", (double)k->fov / DEGREE,
-                            "aspect", aspect);
-    if (out && !isnan(k->time)) json_object_set_new(out, "time", json_real((double)k->time));
-    return out;
+    return json_pack("{s:o, s:f, s:f}", "matrix", matrix_of(k->c2w), "fov", (double)k->fov / DEGREE, "aspect",
+                     aspect);
+}
+
+/* Its time, and nerfstudio's: the seconds from the keyframe before, of a loop's first from the last. */
+static void set_time(json_t *out, const plx_keyframes *k, int i) {
+    double time = (double)k->keyframes[i].time, last = (double)k->keyframes[k->count - 1].time;
+    if (isnan(time)) return;
+    double since = i ? time - (double)k->keyframes[i - 1].time : k->seconds - last;
+    json_object_set_new(out, "time", json_real(time));
+    if (!i && !k->closed) return;
+    json_object_set_new(out, "override_transition_enabled", json_true());
+    json_object_set_new(out, "override_transition_sec", json_real(since));
 }
 
 static json_t *keyframes_of(const plx_path *path, double aspect) {
     json_t *list = json_array();
     int frames = path->count, derived = frames < DERIVED_KEYFRAMES ? frames : DERIVED_KEYFRAMES;
-    for (int i = 0; i < path->keyframes.count; i++)
-        json_array_append_new(list, keyframe_of(&path->keyframes.keyframes[i], aspect));
+    for (int i = 0; i < path->keyframes.count; i++) {
+        json_t *out = keyframe_of(&path->keyframes.keyframes[i], aspect);
+        set_time(out, &path->keyframes, i);
+        json_array_append_new(list, out);
+    }
     for (int i = 0; i < derived && !path->keyframes.count; i++) {
         int64_t gaps = derived - !path->closed, last = path->closed ? frames : frames - 1;
         const plx_camera *c = &path->cameras[gaps > 0 ? i * last / gaps : 0];
@@ -293,11 +305,14 @@ int plx_path_save(const char *file, const plx_path *path) {
         }
         json_array_append_new(frames, frame_of(c));
     }
-    json_t *root = json_pack("{s:s, s:i, s:i, s:f, s:f, s:b, s:f, s:f, s:o, s:o}", "camera_type",
-                             "perspective", "render_height", first->height, "render_width", first->width,
-                             "fps", path->fps, "seconds", path->count / path->fps, "is_cycle", path->closed,
-                             "smoothness_value", 0.0, "default_fov", (double)plx_camera_fov(first) / DEGREE,
-                             "keyframes", keyframes_of(path, aspect), "camera_path", frames);
+    json_t *keyframes = keyframes_of(path, aspect);
+    double seconds = path->count / path->fps, segments = (double)json_array_size(keyframes) - !path->closed;
+    json_t *root =
+        json_pack("{s:s, s:i, s:i, s:f, s:f, s:b, s:f, s:f, s:f, s:o, s:o}", "camera_type", "perspective",
+                  "render_height", first->height, "render_width", first->width, "fps", path->fps, "seconds",
+                  seconds, "is_cycle", path->closed, "smoothness_value", 0.0, "default_fov",
+                  (double)plx_camera_fov(first) / DEGREE, "default_transition_sec",
+                  seconds / fmax(segments, 1), "keyframes", keyframes, "camera_path", frames);
     char *text = root ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(root);
     int status =

@@ -162,6 +162,25 @@ TEST(frames, pictures_have_their_poses) {
     free_fixture(&f);
 }
 
+/* Linear, premultiplied: where ffmpeg's own decoder of EXR sees another value than the view's colour; -1 without ffmpeg. */
+static int wrong_in_ffmpeg(const char *file, const plx_image *colour) {
+    static const int channels[4] = {1, 2, 0, 3}; /* its planes are G B R A */
+    static float planes[4][SIZE * SIZE];
+    char command[600];
+    snprintf(command, sizeof command, "ffmpeg -v error -i '%s' -f rawvideo -pix_fmt gbrapf32le -", file);
+    FILE *pipe = popen(command, "r");
+    size_t got = pipe ? fread(planes, 1, sizeof planes, pipe) : 0;
+    if (!pipe || pclose(pipe)) return -1;
+    int wrong = got != sizeof planes;
+    for (int i = 0; i < SIZE * SIZE; i++)
+        for (int k = 0; k < 4; k++) {
+            const float *c = colour->data + 4 * i;
+            float wanted = channels[k] == 3 ? c[3] : c[3] * plx_srgb_decode(c[channels[k]]);
+            wrong += !(fabsf(planes[k][i] - wanted) <= 0x1p-11f); /* halves up to 1 */
+        }
+    return wrong;
+}
+
 TEST(frames, exr_holds_all_and_the_camera) {
     char note[256], command[500], text[4096] = "", file[400];
     static const char *const names[] = {"R", "A", "Z", "N.X", "N.Y", "N.Z"};
@@ -186,6 +205,9 @@ TEST(frames, exr_holds_all_and_the_camera) {
         for (int k = 0; k < 3; k++) wrong += fabsf(e[3 + k] - view.normal.data[3 * i + k]) > 0x1p-11f;
     }
     EXPECT(wrong == 0, "%d values", wrong);
+    bool ffmpeg = system("command -v ffmpeg >/dev/null 2>&1") == 0;
+    wrong = ffmpeg ? wrong_in_ffmpeg(file, &view.colour) : 0;
+    EXPECT(wrong == 0, "by ffmpeg: %d values", wrong);
     plx_image_free(&image), plx_image_free(&view.colour), plx_image_free(&view.depth),
         plx_image_free(&view.normal);
     if (system("command -v exrheader >/dev/null 2>&1") == 0) {

@@ -1,4 +1,6 @@
 /* Camera paths. */
+#include <jansson.h>
+
 #include "nerf/core/error.h"
 #include "nerf/core/file.h"
 #include "render/render.h"
@@ -277,6 +279,36 @@ TEST(path, written_files_are_read_back) {
     EXPECT(plx_path_save(file, &path) == PLX_ERROR_SUPPORT && strstr(plx_error(), "frame 3"), "%s",
            plx_error());
     plx_path_free(&path);
+}
+
+/* nerfstudio's viewer reads no frames, but keyframes and the seconds between them: together those of the path. */
+TEST(path, transitions_for_nerfstudio) {
+    static const char *const texts[] = {
+        "{\"is_cycle\": true, \"seconds\": 6, \"fps\": 10, \"keyframes\": ["
+        "{\"azimuth\": 0, \"elevation\": 20}, {\"azimuth\": 120, \"elevation\": 40},"
+        "{\"azimuth\": 240, \"elevation\": 0}]}",
+        "{\"is_cycle\": true, \"seconds\": 6, \"fps\": 10, \"keyframes\": ["
+        "{\"azimuth\": 0, \"elevation\": 20, \"time\": 0}, {\"azimuth\": 120, \"elevation\": 40, \"time\": "
+        "1},"
+        "{\"azimuth\": 240, \"elevation\": 0, \"time\": 4}]}"};
+    static const double wanted[2][3] = {{2, 2, 2}, {2, 1, 3}}; /* seconds from the keyframe before */
+    for (int timed = 0; timed < 2; timed++) {
+        plx_path path;
+        REQUIRE(load(&path, texts[timed], 0, 0) == PLX_OK && !plx_path_save(test_file("t.json"), &path), "%s",
+                plx_error());
+        plx_path_free(&path);
+        json_t *root = json_load_file(test_file("t.json"), 0, NULL),
+               *keys = json_object_get(root, "keyframes");
+        double usual = json_number_value(json_object_get(root, "default_transition_sec"));
+        EXPECT(json_array_size(keys) == 3, "%zu keyframes", json_array_size(keys));
+        for (size_t i = 0; i < 3; i++) {
+            const json_t *key = json_array_get(keys, i);
+            bool own = json_is_true(json_object_get(key, "override_transition_enabled"));
+            double seconds = own ? json_number_value(json_object_get(key, "override_transition_sec")) : usual;
+            EXPECT(fabs(seconds - wanted[timed][i]) < 1e-6 && own == timed, "%d, %zu: %g", timed, i, seconds);
+        }
+        json_decref(root);
+    }
 }
 
 TEST(path, keyframes_by_hand) {
