@@ -119,17 +119,32 @@ static void velocity(const curve *c, int key, double out[4]) {
     }
 }
 
-/* Squad's inner point of a key (Shoemake 1987). */
-static void inner_point(const curve *c, int key, const double q[4], double out[4]) {
-    memcpy(out, q, 4 * sizeof *q);
-    if (!c->closed && (key == 0 || key == c->count - 1)) return;
-    double before[4], after[4], a[3], b[3];
-    aligned(key_at(c, key - 1)->rotation, q, before);
-    aligned(key_at(c, key + 1)->rotation, q, after);
-    difference(q, before, a);
-    difference(q, after, b);
-    for (int k = 0; k < 3; k++) a[k] = -(a[k] + b[k]) / 4;
-    turned(q, a, out);
+/* log of the rotation a knot at a key, in the key's own axes: as `velocity`, from those of its two segments. */
+static void spin(const curve *c, int key, double out[3]) {
+    bool first = !c->closed && key == 0, last = !c->closed && key == c->count - 1;
+    const double *q = key_at(c, key)->rotation;
+    double before[4], after[4], a[3] = {0}, b[3] = {0};
+    double d = first ? 1 : gap(c, key - 1), e = last ? 1 : gap(c, key);
+    if (!first) aligned(key_at(c, key - 1)->rotation, q, before), difference(before, q, a);
+    if (!last) aligned(key_at(c, key + 1)->rotation, q, after), difference(q, after, b);
+    for (int k = 0; k < 3; k++)
+        out[k] = first ? b[k] / e : last ? a[k] / d : (e * a[k] / d + d * b[k] / e) / (d + e);
+}
+
+/* Squad's inner points of a segment that takes d knots from q to next: such that it turns by the keys' spins there (of keys at
+ * equal distances, Shoemake's of 1987). */
+static void inner_points(const curve *c, int segment, const double q[4], const double next[4], double d,
+                         double inner[4], double inner_next[4]) {
+    double across[3], from[3], to[3];
+    difference(q, next, across);
+    spin(c, segment, from);
+    spin(c, segment + 1, to);
+    for (int k = 0; k < 3; k++) {
+        from[k] = (d * from[k] - across[k]) / 2;
+        to[k] = (across[k] - d * to[k]) / 2;
+    }
+    turned(q, from, inner);
+    turned(next, to, inner_next);
 }
 
 static void pose_at(const curve *c, double knot, pose *out) {
@@ -144,8 +159,7 @@ static void pose_at(const curve *c, double knot, pose *out) {
                         d * u * v * (v * from[k] - u * to[k]);
     double next[4], inner[4], inner_next[4], outer[4], middle[4];
     aligned(b->rotation, a->rotation, next);
-    inner_point(c, i, a->rotation, inner);
-    inner_point(c, i + 1, next, inner_next);
+    inner_points(c, i, a->rotation, next, d, inner, inner_next);
     slerp(a->rotation, next, u, outer);
     slerp(inner, inner_next, u, middle);
     slerp(outer, middle, 2 * u * v, out->rotation);

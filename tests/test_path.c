@@ -237,6 +237,46 @@ TEST(path, times_turns_and_zooms) {
     plx_path_free(&path);
 }
 
+/* The rotation vector from a to b, small. */
+static void turn_between(const plx_camera *a, const plx_camera *b, double out[3]) {
+    for (int k = 0; k < 3; k++) {
+        int i = (k + 1) % 3, j = (k + 2) % 3;
+        out[k] = 0;
+        for (int row = 0; row < 3; row++) /* the antisymmetric part of a^T b */
+            out[k] += 0.5 * ((double)a->c2w[4 * row + j] * (double)b->c2w[4 * row + i] -
+                             (double)a->c2w[4 * row + i] * (double)b->c2w[4 * row + j]);
+    }
+}
+
+/* Turns about changing axes, keys at uneven distances: no jerk at any key, neither in turning nor in moving. */
+TEST(path, turns_without_a_jerk) {
+    enum { FRAMES = 1200 };
+    static const float at[5] = {0, 1, 1.1f, 2, 2.2f};
+    for (int timed = 0; timed < 2; timed++) {
+        plx_path path;
+        plx_keyframes k = make_keyframes(5, false, 4);
+        for (int i = 0; i < 5; i++) {
+            k.keyframes[i] = key(at[i], 0.3f * (float)(i % 2), 0, 0, 0.8f);
+            float eye[3] = {at[i], 0.3f * (float)(i % 2), 0}, target[3] = {0.5f * (float)i, 2, i % 3 - 1.0f};
+            memcpy(k.keyframes[i].c2w, plx_camera_look_at(eye, target, 1, 1, 1).c2w, 12 * sizeof(float));
+            if (timed) k.keyframes[i].time = (float)i;
+        }
+        REQUIRE(plx_path_through(&path, &k, FRAMES + 1, 300, 8, 8) == PLX_OK, "%s", plx_error());
+        double most = 0, jerk = 0, before[3], after[3];
+        for (int i = 0; i + 2 <= FRAMES; i++) {
+            turn_between(&path.cameras[i], &path.cameras[i + 1], before);
+            turn_between(&path.cameras[i + 1], &path.cameras[i + 2], after);
+            most = fmax(most, hypot(hypot(after[0], after[1]), after[2]));
+            jerk = fmax(jerk, hypot(hypot(after[0] - before[0], after[1] - before[1]), after[2] - before[2]));
+        }
+        /* Between two frames of 1200 a smooth motion's speed changes by a few hundredths of its largest; where the keys'
+         * distances are 3 to 1 a spline that takes them for equal jumps by a half. */
+        EXPECT(jerk < 0.1 * most, "timed %d: the turn changes by %.2f of its most at once", timed,
+               jerk / most);
+        plx_path_free(&path);
+    }
+}
+
 TEST(path, bad_keyframes) {
     static const char *const words[] = {"1 keyframes", "ascend", "all have a time",
                                         "keyframe 1 is not a rotation", "field of view"};
