@@ -188,7 +188,8 @@ TEST(install, python_renders_a_scene) {
     char scene[512], file[512], command[2048], *data;
     size_t size;
     if (SANITIZED) SKIP("a sanitized library needs a sanitized caller");
-    if (shell("/usr/bin/python3 -c 'import numpy' 2>/dev/null", &text)) SKIP("no python3-numpy (make deps-tests)");
+    if (shell("/usr/bin/python3 -c 'import numpy' 2>/dev/null", &text))
+        SKIP("no python3-numpy (make deps-tests)");
     if (!installed()) return;
     plx_views views = {0};
     plx_field *field = NULL;
@@ -227,7 +228,8 @@ TEST(install, python_draws_a_mesh) {
     static const char obj[] = "v 0 0 0 1 0 0\nv 1 0 0 0 1 0\nv 0 1 0 0 0 1\nv 0 0 1 1 1 1\n"
                               "f 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n";
     if (SANITIZED) SKIP("a sanitized library needs a sanitized caller");
-    if (shell("/usr/bin/python3 -c 'import numpy' 2>/dev/null", &text)) SKIP("no python3-numpy (make deps-tests)");
+    if (shell("/usr/bin/python3 -c 'import numpy' 2>/dev/null", &text))
+        SKIP("no python3-numpy (make deps-tests)");
     if (!installed()) return;
     snprintf(mesh, sizeof mesh, "%s/python.obj", test_directory());
     snprintf(file, sizeof file, "%s/mesh.f32", test_directory());
