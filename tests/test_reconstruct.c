@@ -131,9 +131,10 @@ TEST(reconstruct, results_in_a_store) {
                                        {test_file("gone.png"), "No such file"}};
     for (int i = 0; i < 2; i++) {
         snprintf(line, sizeof line, "reconstruct %s --model %s -o %s --refine none --quiet --store %s",
-                 pictures[i][0], test_file("tiny.safetensors"), test_file("refused"), other);
+                 pictures[i][0], test_file("tiny.safetensors"), test_file("unmade-results"), other);
         EXPECT(test_run_parallax(line, &said) == 1 && strstr(said, pictures[i][0]) &&
-                   strstr(said, pictures[i][1]) && access(other, F_OK) && access(test_file("refused"), F_OK),
+                   strstr(said, pictures[i][1]) && access(other, F_OK) &&
+                   access(test_file("unmade-results"), F_OK),
                "%s", said);
     }
 }
