@@ -61,7 +61,7 @@ TEST(image_file, pictures_of_another_program) {
              "Image.new('LA', (2, 2), (10, 20)).save('grey.png')\n"
              "Image.new('RGB', (4, 4), (1, 2, 3)).quantize(4).save('palette.png')\n\" 2>&1",
              test_directory());
-    if (run(command, text, sizeof text) != 0) SKIP("no python3-pil (make deps-tests)");
+    if (run(command, text, sizeof text) != 0) SKIP("no python3-pil (make deps-readers)");
     plx_image image;
     REQUIRE(plx_image_load(&image, test_file("c.jpg")) == PLX_OK, "%s", plx_error());
     EXPECT(image.height == 3 && image.width == 5 && image.channels == 3, "%dx%d", image.width, image.height);
@@ -197,7 +197,7 @@ TEST(image_file, exr_is_read_by_exrheader) {
     plx_image_free(&image);
     snprintf(command, sizeof command, "exrheader %s 2>&1", test_file("h.exr"));
     if (run("exrheader --help >/dev/null 2>&1; test $? != 127", text, sizeof text) != 0)
-        SKIP("no exrheader (make deps-tests)");
+        SKIP("no exrheader (make deps-test)");
     EXPECT(run(command, text, sizeof text) == 0, "%s", text);
     static const char *const words[] = {"R, 16-bit floating-point", "Z, 32-bit floating-point", "zip",
                                         "(0 0) - (4 8)"};

@@ -189,7 +189,7 @@ TEST(install, python_renders_a_scene) {
     size_t size;
     if (SANITIZED) SKIP("a sanitized library needs a sanitized caller");
     if (shell("/usr/bin/python3 -c 'import numpy' 2>/dev/null", &text))
-        SKIP("no python3-numpy (make deps-tests)");
+        SKIP("no python3-numpy (make deps-readers)");
     if (!installed()) return;
     plx_views views = {0};
     plx_field *field = NULL;
@@ -229,7 +229,7 @@ TEST(install, python_draws_a_mesh) {
                               "f 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n";
     if (SANITIZED) SKIP("a sanitized library needs a sanitized caller");
     if (shell("/usr/bin/python3 -c 'import numpy' 2>/dev/null", &text))
-        SKIP("no python3-numpy (make deps-tests)");
+        SKIP("no python3-numpy (make deps-readers)");
     if (!installed()) return;
     snprintf(mesh, sizeof mesh, "%s/python.obj", test_directory());
     snprintf(file, sizeof file, "%s/mesh.f32", test_directory());

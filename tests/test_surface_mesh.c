@@ -253,7 +253,7 @@ TEST(surface_mesh, gltf_validator_finds_nothing) {
     REQUIRE(plx_triangles_save(at("v.glb"), &mesh, 0) == PLX_OK, "%s", plx_error());
     plx_triangles_free(&mesh);
     if (system("NODE_PATH=build/npm/node_modules node -e \"require('gltf-validator')\" >/dev/null 2>&1"))
-        SKIP("no gltf-validator (make deps-tests)");
+        SKIP("no gltf-validator (make deps-readers)");
     snprintf(command, sizeof command,
              "NODE_PATH=build/npm/node_modules node -e \"require('gltf-validator').validateBytes(new "
              "Uint8Array(require('fs').readFileSync('%s'))).then(r => console.log(r.issues.numErrors, "
