@@ -234,16 +234,18 @@ results ?= build/results
 results_data ?= data
 all ?= 0# objects of the test split; 0: all
 some ?= 12# evenly over them: 3D consistency of 24 views each, and the sweeps (validation split)
+few ?= 8# of the validation split: the qualities of refinement
 sweeps ?= gamma=0,0.25,0.5,1 steps=5,10,25,50 views=4,8,16,32 field-steps=2,4,8,16
 pixel ?= $(wildcard diffusion/weights/pixel-64.safetensors)# a pixel-aligned model to compare with
+equal ?= $(wildcard diffusion/weights/equal-64.safetensors)# one with planes, trained as little
 evaluate = $(program) eval --data $(results_data) --json $@
-compared := $(if $(pixel),--compare pixel=$(pixel))
-weights := diffusion/weights/objects-64.safetensors $(pixel)
+compared := $(foreach name,pixel equal,$(if $($(name)),--compare $(name)=$($(name))))
+weights := diffusion/weights/objects-64.safetensors $(pixel) $(equal)
 results: deps deps-results $(if $(filter data,$(results_data)),data)
 	+@$(submake) $(program)
 	@mkdir -p $(results)
-	@$(MAKE) --no-print-directory -j1 $(addprefix $(results)/,main.json consistency.json sweep.json validation.json validation-auto.json \
-	    validation-unknown.json cc0.json reconstruct.json reconstruct-quick.json fit.json)
+	@$(MAKE) --no-print-directory -j1 $(addprefix $(results)/,main.json consistency.json quality.json sweep.json validation.json validation-auto.json \
+	    validation-unknown.json cc0.json reconstruct.json reconstruct-quick.json reconstruct-fast.json reconstruct-best.json fit.json)
 	python3 tools/results.py $(results) >$(results)/results.md
 	@echo "$(results)/results.md; into README.md: python3 tools/results.py $(results) --fill README.md"
 $(results)/main.json: $(weights)
@@ -252,8 +254,10 @@ $(results)/main.json: $(weights)
 $(results)/consistency.json: $(weights)
 	$(evaluate) --objects $(some) --methods copy,nearest,feedforward,views,paper,blend $(compared) \
 	    --consistency field,tsed,reprojection,variance --csv $(@:.json=.csv) --report $(@:.json=.html)
+$(results)/quality.json: $(weights)
+	$(evaluate) --split validation --objects $(few) --methods feedforward,blend --quality fast,default,best --consistency field
 $(results)/sweep.json: $(weights)
-	$(evaluate) --split validation --objects $(some) --methods feedforward,blend $(addprefix --sweep ,$(sweeps)) \
+	$(evaluate) --split validation --objects $(some) --methods feedforward,paper,blend $(addprefix --sweep ,$(sweeps)) \
 	    --plot $(@:.json=.svg) --csv $(@:.json=.csv) --report $(@:.json=.html)
 $(results)/validation.json: $(weights)
 	$(evaluate) --split validation --objects $(all) --methods feedforward
@@ -267,6 +271,8 @@ $(results)/reconstruct.json: $(weights)
 	python3 tools/results.py --time $@ $(program) reconstruct datasets/samples/stone-lantern.png -o $(@:.json=)
 $(results)/reconstruct-quick.json: $(weights)
 	python3 tools/results.py --time $@ $(program) reconstruct datasets/samples/stone-lantern.png -o $(@:.json=) --refine none --frames 1
+$(results)/reconstruct-fast.json $(results)/reconstruct-best.json: $(results)/reconstruct-%.json: $(weights)
+	python3 tools/results.py --time $@ $(program) reconstruct datasets/samples/stone-lantern.png -o $(@:.json=) --quality $* --frames 1
 $(results)/fit.json:
 	rm -rf $(@:.json=)-views
 	$(program) dataset render --data $(results_data) --split validation --objects BlendSwap-CC-0-sofa2 --views 72 -o $(@:.json=)-views

@@ -190,8 +190,9 @@ TEST(eval_methods, compares_models_and_sweeps) {
     char *svg;
     size_t size;
     REQUIRE(plx_file_read(&svg, &size, test_file("sweep.svg"), 1 << 20) == 0, "%s", plx_error());
-    EXPECT(strstr(svg, "<svg") && strstr(svg, "</svg>") && strstr(svg, "FLIP") && !strstr(svg, "nan"), "%s",
-           svg);
+    EXPECT(strstr(svg, "<svg") && strstr(svg, "</svg>") && strstr(svg, ">FLIP minus feedforward<") &&
+               strstr(svg, ">sharpness over feedforward<") && !strstr(svg, "nan"),
+           "%s", svg);
     free(svg);
     REQUIRE(plx_file_read(&svg, &size, test_file("time.svg"), 1 << 20) == 0, "%s", plx_error());
     EXPECT(strstr(svg, "seconds an object") && strstr(svg, "</svg>") && strstr(svg, ">blend<") &&

@@ -262,12 +262,11 @@ void plx_html_scatters(FILE *out, const plx_eval_page *page, const plx_html_numb
 int plx_html_sweeps(FILE *out, const plx_eval_page *page) {
     const plx_eval_entrants *e = page->entrants;
     if (!e || !e->sweep_count) return PLX_OK;
-    fputs("<section id=\"sweeps\"><h2>Sweeps</h2>\n<p>One number at a time, the others as they are; 95 % "
-          "intervals "
-          "over objects. Dashed: ",
+    fputs("<section id=\"sweeps\"><h2>Sweeps</h2>\n<p>One number at a time, the others as they are: the "
+          "difference from ",
           out);
     plx_svg_text(out, page->results[page->reference].method);
-    fputs(".</p>\n", out);
+    fputs(" (dashed), object by object, with its 95 % interval.</p>\n", out);
     plx_html_legend(out, page);
     int status = PLX_OK;
     for (int i = 0; i < e->sweep_count && !status; i++) {

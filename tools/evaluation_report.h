@@ -21,7 +21,7 @@ typedef struct plx_eval_result {
     int count;
     plx_eval_sample *samples; /* (count), those of an object adjacent */
     const char *const *views; /* (count) their names, or NULL: 1, 2, ... in each object */
-    double seconds;           /* an object, of predicting; NAN when unknown */
+    double seconds;           /* of one processor an object, of predicting; NAN when unknown */
 } plx_eval_result;
 
 /* Means with their intervals, a column a method; differences to the method `reference` (an index); then the main metrics by

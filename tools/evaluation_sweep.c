@@ -14,13 +14,16 @@ static const char *heading_of(int panel) {
     return panel == SECONDS ? "seconds an object" : plx_eval_kinds[shown[panel]].heading;
 }
 
-/* values[panel]; seconds have no interval. */
-static int summarise(plx_eval_interval *values, const plx_eval_set *set, const plx_eval_result *r) {
-    double *means = malloc(((size_t)set->count + 1) * sizeof *means);
+/* values[panel] of one result, or of what it differs by from another, object by object; seconds have no interval. */
+static int summarise(plx_eval_interval *values, const plx_eval_set *set, const plx_eval_result *r,
+                     const plx_eval_result *other) {
+    double *means = malloc(2 * ((size_t)set->count + 1) * sizeof *means), *others = means + set->count;
     int status = means ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "eval: out of memory");
     for (int p = 0; p < SECONDS && !status; p++) {
         plx_eval_object_means(r->samples, r->count, shown[p], set->count, means);
-        status = plx_eval_mean_interval(&values[p], means, set->count, shown[p]);
+        if (other) plx_eval_object_means(other->samples, other->count, shown[p], set->count, others);
+        status = other ? plx_eval_paired_interval(&values[p], means, others, set->count, shown[p])
+                       : plx_eval_mean_interval(&values[p], means, set->count, shown[p]);
     }
     values[SECONDS] = (plx_eval_interval){r->seconds, NAN, NAN, set->count};
     free(means);
@@ -32,7 +35,7 @@ static int summarise(plx_eval_interval *values, const plx_eval_set *set, const p
 static int print_line(FILE *out, const plx_eval_set *set, const char *method, double value,
                       const plx_eval_result *r) {
     plx_eval_interval values[PANELS];
-    int status = summarise(values, set, r);
+    int status = summarise(values, set, r, NULL);
     if (status) return status;
     fprintf(out, "%-12s %8g", method, value);
     for (int p = 0; p < SECONDS; p++) {
@@ -64,20 +67,24 @@ int plx_eval_sweeps_print(FILE *out, const plx_eval_set *set, const plx_eval_ent
 
 /* ---- the picture ---------------------------------------------------------------------------------------------------- */
 
-/* values[panel][method][value] of one sweep, reference[panel]. */
+/* values[panel][method][value] of one sweep; with a reference the metrics are what they differ by from its. */
 typedef struct numbers {
-    plx_eval_interval values[PANELS][PLX_EVAL_SWEPT][PLX_EVAL_VALUES], reference[PANELS];
+    plx_eval_interval values[PANELS][PLX_EVAL_SWEPT][PLX_EVAL_VALUES];
+    const char *reference; /* its name, or NULL */
+    double level[PANELS];  /* of the reference: no difference, its seconds; NAN without one */
 } numbers;
 
 static int collect(numbers *n, const plx_eval_set *set, const plx_eval_sweep *s,
                    const plx_eval_result *results, int reference) {
+    const plx_eval_result *other = reference < 0 ? NULL : &results[reference];
     plx_eval_interval of[PANELS];
     int status = PLX_OK;
-    for (int p = 0; p < PANELS; p++) n->reference[p] = (plx_eval_interval){NAN, NAN, NAN, 0};
-    if (reference >= 0) status = summarise(n->reference, set, &results[reference]);
+    n->reference = other ? other->method : NULL;
+    for (int p = 0; p < SECONDS; p++) n->level[p] = !other ? NAN : plx_eval_kinds[shown[p]].geometric ? 1 : 0;
+    n->level[SECONDS] = other ? other->seconds : NAN;
     for (int m = 0; m < s->methods && !status; m++)
         for (int k = 0; k < s->setting.count && !status; k++) {
-            status = summarise(of, set, &results[s->entrant[m][k]]);
+            status = summarise(of, set, &results[s->entrant[m][k]], other);
             for (int p = 0; p < PANELS; p++) n->values[p][m][k] = of[p];
         }
     return status;
@@ -92,14 +99,18 @@ static void widen(double range[2], const plx_eval_interval *v) {
 /* Values stand at equal distances, as they were given. */
 static void draw_panel(FILE *out, int column, const plx_eval_sweep *s, const numbers *n) {
     const plx_eval_setting *setting = &s->setting;
-    double range[] = {INFINITY, -INFINITY}, reference = n->reference[column].mean;
+    double range[] = {INFINITY, -INFINITY}, reference = n->level[column];
+    bool geometric = column < SECONDS && plx_eval_kinds[shown[column]].geometric;
+    char title[128];
+    snprintf(title, sizeof title, column == SECONDS || !n->reference ? "%s" : "%s %s %s", heading_of(column),
+             geometric ? "over" : "minus", n->reference);
     for (int m = 0; m < s->methods; m++)
         for (int k = 0; k < setting->count; k++) widen(range, &n->values[column][m][k]);
     widen(range, &(plx_eval_interval){reference, NAN, NAN, 0});
     if (!(range[0] <= range[1])) range[0] = range[1] = 0; /* nothing was measured */
     plx_axis x = {-0.5, setting->count - 0.5, PLX_PANEL_LEFT, PLX_PANEL_WIDTH - PLX_PANEL_RIGHT, false};
     plx_panel panel = plx_panel_open(
-        out, heading_of(column), x,
+        out, title, x,
         plx_axis_around(range[0], range[1], PLX_PANEL_HEIGHT - PLX_PANEL_BOTTOM, PLX_PANEL_TOP));
     plx_panel_y_axis(&panel);
     for (int k = 0; k < setting->count; k++) {
@@ -151,7 +162,7 @@ static int collect_timed(timed *t, const plx_eval_set *set, const plx_eval_entra
     for (int i = 0; i < e->plain && !status; i++) {
         if (e->list[i].method->silhouette_only || results[i].seconds < LEAST_MILLISECONDS / 1000.) continue;
         t->entrant[t->count] = i;
-        status = summarise(t->values[t->count++], set, &results[i]);
+        status = summarise(t->values[t->count++], set, &results[i], NULL);
     }
     return status;
 }
@@ -224,15 +235,18 @@ int plx_eval_time_plot(const char *path, const plx_eval_set *set, const plx_eval
 
 /* ---- the file of the sweeps ------------------------------------------------------------------------------------------- */
 
+/* Few sweeps have a row each, more a column each: a page is wide, but not that wide. */
 static int draw_file(FILE *out, numbers *n, const plx_eval_set *set, const plx_eval_entrants *e,
                      const plx_eval_result *results, int reference) {
-    int status = PLX_OK;
-    plx_svg_open(out, PANELS * PLX_PANEL_WIDTH, LEGEND + e->sweep_count * PLX_PANEL_HEIGHT);
+    bool columns = e->sweep_count > 2;
+    int across = columns ? e->sweep_count : PANELS, down = columns ? PANELS : e->sweep_count, status = PLX_OK;
+    plx_svg_open(out, across * PLX_PANEL_WIDTH, LEGEND + down * PLX_PANEL_HEIGHT);
     draw_legend(out, e, reference);
     for (int i = 0; i < e->sweep_count && !status; i++) {
         status = collect(n, set, &e->sweeps[i], results, reference);
         for (int p = 0; p < PANELS && !status; p++) {
-            plx_svg_move(out, p * PLX_PANEL_WIDTH, LEGEND + i * PLX_PANEL_HEIGHT);
+            plx_svg_move(out, (columns ? i : p) * PLX_PANEL_WIDTH,
+                         LEGEND + (columns ? p : i) * PLX_PANEL_HEIGHT);
             draw_panel(out, p, &e->sweeps[i], n);
             fputs("</g>\n", out);
         }

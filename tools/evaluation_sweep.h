@@ -9,7 +9,8 @@
 int plx_eval_sweeps_print(FILE *out, const plx_eval_set *set, const plx_eval_entrants *entrants,
                           const plx_eval_result *results);
 
-/* SVG: a row a sweep, a panel a metric; bars are the intervals, the dashed line is entrant `reference`, -1: none. Atomic. */
+/* SVG: a row or column a sweep, a panel a metric: what it differs by from entrant `reference` (a dashed line), object by object; -1: as it is.
+ * Bars are the intervals. Atomic. */
 int plx_eval_sweeps_plot(const char *path, const plx_eval_set *set, const plx_eval_entrants *entrants,
                          const plx_eval_result *results, int reference);
 

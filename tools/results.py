@@ -1,7 +1,8 @@
 """The tables of the README's results, from what `make results` measured.
 
 results.py FOLDER                   prints them as Markdown
-results.py FOLDER --fill README.md  puts them between README.md's lines <!-- results: NAME --> and <!-- end -->
+results.py FOLDER --fill README.md  puts them between README.md's lines <!-- results: NAME --> and <!-- end -->, and the plot
+                                    of the sweeps into datasets/samples
 results.py --time FILE.json CMD...  runs CMD; FILE.json gets its seconds, its largest memory and what it printed
 """
 
@@ -9,6 +10,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +28,7 @@ NAMES = {
     "blend": "`--refine blend`",
 }
 GAPS = ["0-30", "30-60", "60-120", "120-180"]
+SAMPLES = "datasets/samples"  # beside README.md; gets the plot of the sweeps
 
 
 def load(folder, name):
@@ -126,24 +129,61 @@ def consistency(folder):
     return table(head, rows)
 
 
+def at_value(m):
+    """What a sweep's table says of one method at one value."""
+    r = m["results"]
+    cells = [against(m, "feedforward", "psnr", 2), number(r, "flip", 3), number(r, "sharpness", 2), number(r, "swd", 1)]
+    return cells + [f"{m['seconds_per_object']:.1f}"]
+
+
 def sweep(folder):
+    """A row a value, the columns of each method side by side; the plot below, where --fill puts it."""
     methods = load(folder, "sweep.json")
     if not methods:
         return None
-    rows = []
-    by_parameter = {}
+    swept, plain = {}, {m["method_name"]: m for m in methods if "swept" not in m}
     for m in methods:
         if "swept" in m:
-            by_parameter.setdefault(m["swept"]["parameter"], []).append((m["swept"]["value"], m))
-    blend = next(m for m in methods if m["method_name"] == "blend")
-    for parameter, values in by_parameter.items():
-        for value, m in sorted(values + [(blend["parameters"][parameter], blend)], key=lambda pair: pair[0]):
-            r = m["results"]
-            rows.append(
-                [f"{parameter} {value:g}", interval(r, "psnr", 2), number(r, "ssim", 3), number(r, "flip", 3)]
-                + [number(r, "sharpness", 2), number(r, "swd", 1), against(m, "feedforward", "psnr", 2), f"{m['seconds_per_object']:.1f}"]
-            )
-    return table(["`blend` with", "PSNR dB", "SSIM", "FLIP", "sharpness", "SWD", "PSNR minus feed-forward", "seconds an object"], rows)
+            of = m["swept"]
+            swept.setdefault(of["parameter"], {}).setdefault(of["value"], {})[of["method"]] = m
+    names = [n for n in plain if any(n in at for values in swept.values() for at in values.values())]
+    for parameter, values in swept.items():
+        for n in names:
+            values.setdefault(plain[n]["parameters"][parameter], {})[n] = plain[n]
+    rows = []
+    for parameter, values in swept.items():
+        for value, at in sorted(values.items()):
+            cells = [at_value(at[n]) if n in at else [""] * 5 for n in names]
+            rows.append([f"{parameter} {value:g}"] + sum(cells, []))
+    head = [""]
+    for n in names:
+        head += [f"`{n}`: PSNR minus feed-forward", "FLIP", "sharpness", "SWD", "seconds an object, 1 thread"]
+    text = table(head, rows)
+    if os.path.exists(os.path.join(folder, "sweep.svg")):
+        text += f"\n![the sweeps, with 95 % intervals over objects]({SAMPLES}/sweep.svg)\n"
+    return text
+
+
+def refinement_seconds(folder, run):
+    record = load(folder, os.path.join(run, "run.json"))
+    return f"{record['seconds']['refine']:.1f} s" if record else ""
+
+
+def quality(folder):
+    methods = load(folder, "quality.json")
+    if not methods:
+        return None
+    keys = [("psnr", 2), ("flip", 3), ("sharpness", 2), ("swd", 1), ("field_psnr", 2)]
+    runs = {"blend-fast": ("`fast`", "reconstruct-fast"), "blend": ("`default`", "reconstruct")}
+    runs["blend-best"] = ("`best`", "reconstruct-best")
+    rows = []
+    for m in methods:
+        if m["method_name"] in runs:
+            (title, run), numbers = runs[m["method_name"]], m["parameters"]
+            cells = [against(m, "feedforward", k, d) for k, d in keys]
+            rows.append([title, f"{numbers['views']:g}, {numbers['steps']:g}"] + cells + [refinement_seconds(folder, run)])
+    head = ["", "views, levels", "PSNR dB", "FLIP", "sharpness, over it", "SWD", "field PSNR dB", "time"]
+    return table(head, rows)
 
 
 def validation(folder):
@@ -201,7 +241,7 @@ def ablations(folder):
     return table(head + ["denoiser against its condition at t = 0.3, 0.5, 0.8: dB"], rows) if rows else None
 
 
-TABLES = [main, gaps, paired, validation, consistency, sweep, timing, ablations]
+TABLES = [main, gaps, paired, quality, validation, consistency, sweep, timing, ablations]
 
 
 # ---- commands ------------------------------------------------------------------------------------------------------------
@@ -221,7 +261,7 @@ def measure(path, command):
     os.replace(path + ".new", path)
 
 
-def fill(path, tables):
+def fill(folder, path, tables):
     text = open(path).read()
     for name, lines in tables.items():
         begin = f"<!-- results: {name} -->\n"
@@ -231,6 +271,9 @@ def fill(path, tables):
         text = text[:start] + "\n" + lines + "\n" + text[text.index("<!-- end -->", start) :]
     with open(path + ".new", "w") as file:
         file.write(text)
+    plot = os.path.join(folder, "sweep.svg")
+    if "sweep" in tables and os.path.exists(plot):
+        shutil.copyfile(plot, os.path.join(os.path.dirname(path), SAMPLES, "sweep.svg"))
     os.replace(path + ".new", path)
 
 
@@ -242,7 +285,7 @@ def run(words):
     tables = {of.__name__: of(words[0]) for of in TABLES}
     tables = {name: lines for name, lines in tables.items() if lines}
     if len(words) == 3:
-        fill(words[2], tables)
+        fill(words[0], words[2], tables)
     else:
         print("\n".join(tables.values()), end="")
 
