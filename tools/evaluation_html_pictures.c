@@ -182,8 +182,8 @@ int plx_html_examples(FILE *out, const plx_eval_page *page) {
     bool rings = false;
     for (int k = 0; k < page->example_count; k++)
         for (int m = 0; m < page->count; m++) rings = rings || page->examples[k].shown[m].ring.data;
-    fputs(rings ? " Drag a turntable, or <button type=\"button\" id=\"play\">turn all</button></p>\n"
-                : "</p>\n",
+    fputs(rings ? ". Drag a turntable, or <button type=\"button\" id=\"play\">turn all</button></p>\n"
+                : ".</p>\n",
           out);
     int status = PLX_OK;
     for (int k = 0; k < page->example_count && !status; k++)
