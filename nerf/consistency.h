@@ -43,7 +43,8 @@
  *    many had them). It tells views that are wrong in geometry, not in colour. At small baselines it passes
  *    the same picture shown at every pose: near the epipoles' horizon no motion is a legal motion.
  *  - The field score sees everything that a field of that budget cannot explain, true detail too: compare only scores
- *    of one budget, size and set of poses. The same picture at every pose scores well against views near by. *  - Views sampled each alone from the shipped diffusion model (tests/test_sample_views.c) are told from true ones by all four,
+ *    of one budget, size and set of poses. The same picture at every pose scores well against views near by.
+ *  - Views sampled each alone from the shipped diffusion model (tests/test_sample_views.c) are told from true ones by all four,
  *    but not by the field score's PSNR: they are paler, and a mean grey is then no costly guess. Its SSIM and FLIP tell. */
 #ifndef PLX_NERF_CONSISTENCY_H
 #define PLX_NERF_CONSISTENCY_H

@@ -149,6 +149,71 @@ TEST(eval_protocols, srn_views_and_numbers_that_are_known) {
     json_decref(turned);
 }
 
+/* ---- SRN's own numbers: 251 test views, 64 or 64 and 104 as sources, the quick list ------------------------------------ */
+
+enum { TEST_VIEWS = 251, GRAIN = 16 };
+
+/* View k is a square of the level k: a quarter of the picture. */
+static int write_spiral(const char *set) {
+    plx_views views;
+    int status = plx_make_directories(at(set));
+    if (!status) status = plx_views_create(&views, TEST_VIEWS);
+    if (status) return status;
+    views.has_alpha = true;
+    snprintf(views.name, sizeof views.name, "one");
+    for (int k = 0; k < TEST_VIEWS && !status; k++) {
+        plx_view *v = &views.views[k];
+        v->camera = plx_camera_orbit(0.1f * (float)k, 0.004f * (float)k, PLX_DEFAULT_DISTANCE,
+                                     PLX_DEFAULT_FOV, GRAIN, GRAIN);
+        status = plx_image_create(&v->colour, GRAIN, GRAIN, 4);
+        for (int p = 0; p < GRAIN * GRAIN && !status; p++) {
+            int row = p / GRAIN, column = p % GRAIN;
+            if (row < 4 || row >= 12 || column < 4 || column >= 12) continue;
+            for (int c = 0; c < 3; c++) v->colour.data[4 * p + c] = (float)k / 255;
+            v->colour.data[4 * p + 3] = 1;
+        }
+    }
+    if (!status) status = plx_dataset_save("srn", at(set), &views);
+    plx_views_free(&views);
+    return status;
+}
+
+/* The copied input tells by its PSNR which view it was compared with: a quarter of the pixels is |k - 64| levels off. */
+static void expect_targets(const char *more, int count, const int *targets) {
+    const char *text;
+    char line[2048];
+    int code = run(&text, "--protocol srn --data %s --methods copy --csv %s %s", at("spiral"),
+                   at("spiral.csv"), more);
+    REQUIRE(code == 0, "%d: %s", code, text);
+    FILE *csv = fopen(at("spiral.csv"), "r");
+    REQUIRE(csv && fgets(line, sizeof line, csv), "no CSV");
+    for (int i = 0; i < count; i++) {
+        double psnr = 20 * log10(255. / abs(targets[i] - 64)) + 10 * log10(4.), found = NAN;
+        char *at_line = fgets(line, sizeof line, csv);
+        for (int comma = 0; at_line && comma < 5; comma++) at_line = strchr(at_line, ',') + 1;
+        if (at_line) found = strtod(at_line, NULL);
+        EXPECT(fabs(found - psnr) < 1e-3, "%s: target %d is not view %d: %g dB, not %g", more, i, targets[i],
+               found, psnr); /* six digits */
+    }
+    EXPECT(!fgets(line, sizeof line, csv), "%s: more than %d targets", more, count);
+    fclose(csv);
+}
+
+TEST(eval_protocols, srn_as_published) {
+    static const int quick[] = {0, 24, 49, 74, 99, 124, 149, 174, 199, 224, 249}; /* formats.md */
+    int all[TEST_VIEWS], count = 0;
+    REQUIRE(!write_spiral("spiral"), "%s", plx_error());
+    for (int k = 0; k < TEST_VIEWS; k++)
+        if (k != 64) all[count++] = k;
+    expect_targets("", 250, all);
+    expect_targets("--only quick", 11, quick);
+    count = 0;
+    for (int k = 0; k < TEST_VIEWS; k++)
+        if (k != 64 && k != 104) all[count++] = k;
+    expect_targets("--sources 64,104", 249, all);
+    expect_targets("--sources 64,104 --only quick", 11, quick);
+}
+
 /* Twice as large, twice as far: everything is halved exactly, so that all numbers are the same. */
 TEST(eval_protocols, scale_is_the_cameras_distance) {
     char arguments[1024];
