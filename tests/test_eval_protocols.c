@@ -151,7 +151,7 @@ TEST(eval_protocols, srn_views_and_numbers_that_are_known) {
 
 /* ---- SRN's own numbers: 251 test views, 64 or 64 and 104 as sources, the quick list ------------------------------------ */
 
-enum { TEST_VIEWS = 251, GRAIN = 16 };
+enum { TEST_VIEWS = 251, GRAIN = 12 };
 
 /* View k is a square of the level k: a quarter of the picture. */
 static int write_spiral(const char *set) {
@@ -168,7 +168,7 @@ static int write_spiral(const char *set) {
         status = plx_image_create(&v->colour, GRAIN, GRAIN, 4);
         for (int p = 0; p < GRAIN * GRAIN && !status; p++) {
             int row = p / GRAIN, column = p % GRAIN;
-            if (row < 4 || row >= 12 || column < 4 || column >= 12) continue;
+            if (row < 3 || row >= 9 || column < 3 || column >= 9) continue;
             for (int c = 0; c < 3; c++) v->colour.data[4 * p + c] = (float)k / 255;
             v->colour.data[4 * p + 3] = 1;
         }
