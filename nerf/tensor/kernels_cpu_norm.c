@@ -15,7 +15,7 @@
 
 typedef plx_vector vector;
 
-enum { PIXELS = 64 }; /* of a block */
+enum { PIXELS = 64, TOGETHER = 4 }; /* of a block; normalised side by side */
 
 typedef struct norm_work {
     int blocks;    /* of a sample */
@@ -112,6 +112,17 @@ static void channel_coefficients(plx_norm_size s, const norm_work *k, int n, con
         k->a[at] = k->b[at] = k->c[at] = k->d[at] = 0;
 }
 
+/* Some pixels' vectors at channel c: their exponentials overlap (simd.h). */
+static inline __attribute__((always_inline)) void normalise(plx_norm_size s, const float *x, float *y, int n,
+                                                            int p, int count, int c, vector a, vector b) {
+    const size_t at = ((size_t)n * s.P + p) * s.C + c;
+    vector u[TOGETHER], q[TOGETHER];
+    for (int i = 0; i < count; i++) u[i] = q[i] = a * load_some(x + at + (size_t)i * s.C, s.C - c) + b;
+    if (s.silu) plx_sigmoids(q, count);
+    for (int i = 0; i < count; i++)
+        store_some(y + at + (size_t)i * s.C, s.silu ? u[i] * q[i] : u[i], s.C - c);
+}
+
 static void norm_fwd(plx_norm_size s, const float *x, const float *gamma, const float *beta,
                      const float *scale_shift, float *mean_rstd, float *y) {
     const norm_work k = begin_work(s);
@@ -134,11 +145,10 @@ static void norm_fwd(plx_norm_size s, const float *x, const float *gamma, const 
                 for (int c = 0; c < s.C; c += PLX_LANES) {
                     const vector a = plx_load(k.a + (size_t)n * k.stride + c);
                     const vector b = plx_load(k.b + (size_t)n * k.stride + c);
-                    for (int p = PIXELS * block; p < block_end(s, block); p++) {
-                        const size_t at = ((size_t)n * s.P + p) * s.C + c;
-                        const vector u = a * load_some(x + at, s.C - c) + b;
-                        store_some(y + at, s.silu ? u * plx_sigmoid(u) : u, s.C - c);
-                    }
+                    const int end = block_end(s, block);
+                    int p = PIXELS * block;
+                    for (; p + TOGETHER <= end; p += TOGETHER) normalise(s, x, y, n, p, TOGETHER, c, a, b);
+                    for (; p < end; p++) normalise(s, x, y, n, p, 1, c, a, b);
                 }
     }
 }
