@@ -7,6 +7,7 @@
 #   make data-flightgear  aircraft, ships, buildings, vehicles (GPL: not for models that are given away) into data/
 #   make deps     the Debian packages that are missing
 #   make results  the numbers of the README's results, into build/results (over an hour)
+#   make baselines  the two models that the results are compared with, into build/baselines (hours; make results then takes them)
 #   make gallery  the README's gallery, into build/gallery
 #   make ablations  models trained with one choice changed each, into build/ablations (hours; goes on where it was stopped)
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
@@ -57,7 +58,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install fuzz objects deps deps-fuzz deps-test deps-readers deps-npm deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results ablations gallery bench-peers clean
+.PHONY: all demo install fuzz objects deps deps-fuzz deps-test deps-readers deps-npm deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results baselines ablations gallery bench-peers clean
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -133,8 +134,8 @@ deps-data: packages := unzip
 deps-browser: packages := chromium tidy
 deps-readers: packages := python3-numpy python3-pil
 deps-npm: packages = $(if $(shell command -v npm),,npm)
-deps-results: packages := python3-minimal
-deps-gallery: packages := python3-minimal python3-pil
+deps-results: packages := python3
+deps-gallery: packages := python3 python3-pil
 deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp
 
 # Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
@@ -236,8 +237,9 @@ all ?= 0# objects of the test split; 0: all
 some ?= 12# evenly over them: 3D consistency of 24 views each, and the sweeps (validation split)
 few ?= 8# of the validation split: the qualities of refinement
 sweeps ?= gamma=0,0.25,0.5,1 steps=5,10,25,50 views=4,8,16,32 field-steps=2,4,8,16
-pixel ?= $(wildcard diffusion/weights/pixel-64.safetensors)# a pixel-aligned model to compare with
-equal ?= $(wildcard diffusion/weights/equal-64.safetensors)# one with planes, trained as little
+baselines ?= build/baselines
+pixel ?= $(wildcard $(baselines)/pixel.safetensors)# a pixel-aligned model to compare with: make baselines
+equal ?= $(wildcard $(baselines)/equal.safetensors)# one with planes, trained as little
 evaluate = $(program) eval --data $(results_data) --json $@
 compared := $(foreach name,pixel equal,$(if $($(name)),--compare $(name)=$($(name))))
 weights := diffusion/weights/objects-64.safetensors $(pixel) $(equal)
@@ -277,6 +279,23 @@ $(results)/fit.json:
 	rm -rf $(@:.json=)-views
 	$(program) dataset render --data $(results_data) --split validation --objects BlendSwap-CC-0-sofa2 --views 72 -o $(@:.json=)-views
 	python3 tools/results.py --time $@ $(program) fit $(@:.json=)-views --holdout 8 -o $(@:.json=.safetensors)
+
+# ---- baselines: build/baselines; what the README's results compare with the shipped model ---------------------------------
+# The pixel-aligned field, pixelNeRF's idea, and a triplane on the same samples, both fresh.
+geometry_steps ?= 2500
+colour_steps ?= 600
+baseline_pixel := --planes pixel
+baselines: deps $(if $(filter data,$(results_data)),data)
+	+@$(submake) $(program)
+	@mkdir -p $(baselines)
+	@$(MAKE) --no-print-directory -j1 $(baselines)/pixel.safetensors $(baselines)/equal.safetensors
+$(baselines)/%-geometry.done:
+	$(program) train --data $(results_data) --stage geometry --steps $(geometry_steps) $(baseline_$*) -o $(@:.done=)
+	@touch $@
+$(baselines)/%.safetensors: $(baselines)/%-geometry.done
+	$(program) train --data $(results_data) --stage colour --steps $(colour_steps) --init $(<:.done=)/model.safetensors -o $(@:.safetensors=-colour)
+	@cp $(@:.safetensors=-colour)/model.safetensors $@.new && mv $@.new $@
+.PRECIOUS: $(baselines)/%-geometry.done
 
 # ---- the README's gallery: build/gallery ------------------------------------------------------------------------------
 gallery ?= build/gallery
