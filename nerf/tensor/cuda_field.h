@@ -196,7 +196,8 @@ static __device__ __forceinline__ void plx_cuda_gather(const S &s, const plx_fie
                     *yz = p.yz + plx_cuda_plane(object, s.yz, C);
         float *to = x + i;
 #pragma unroll(wide ? 4 : 1)
-        for (int c = 4 * quarter; c < C; c += 16) {
+        for (int step = 0; step < C; step += 16) {
+            const int c = step + 4 * quarter;
             float a[4], b[4];
             plx_cuda_read<4, wide>(a, txz, xz + c, C);
             plx_cuda_read<4, wide>(b, tyz, yz + c, C);
@@ -204,7 +205,9 @@ static __device__ __forceinline__ void plx_cuda_gather(const S &s, const plx_fie
             for (int k = 0; k < 4; k++) to[(C + c + k) * ROW] = a[k], to[(2 * C + c + k) * ROW] = b[k];
         }
 #pragma unroll(wide ? 4 : 1)
-        for (int c = 2 * quarter; c < channels; c += 8) {
+        for (int step = 0; step < channels; step += 8) {
+            const int c = step + 2 * quarter;
+            if (c >= channels) continue;
             float a[2];
             plx_cuda_read<2, wide>(a, txy, xy + c, channels);
             int row = c;
@@ -220,8 +223,11 @@ static __device__ __forceinline__ void plx_cuda_gather(const S &s, const plx_fie
         float *rest = to + plx_cuda_channels(s) * ROW;
         if (quarter == 0) rest[0] = u, rest[ROW] = v, rest[2 * ROW] = z;
 #pragma unroll(wide ? 4 : 1)
-        for (int k = quarter; k < s.F; k += 4)
+        for (int step = 0; step < s.F; step += 4) {
+            const int k = step + quarter;
+            if (k >= s.F) continue;
             plx_cuda_sine_cosine((float)(1 << k) * z, rest + (3 + 2 * k) * ROW, rest + (4 + 2 * k) * ROW);
+        }
     }
 }
 
