@@ -92,8 +92,8 @@ cuda_kernel_sources := $(wildcard nerf/tensor/cuda_*.cu) tests/cuda/planted.cu
 CXXFLAGS := -std=c++17 -fno-strict-aliasing -Wall -Wextra -Wno-unknown-pragmas $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -MMD -MP -I.
 $(build)/run_cuda_kernels: $(patsubst %,$(build)/%.o,$(cuda_kernel_sources)) \
     $(patsubst %.cpp,$(build)/%.o,$(wildcard tests/cuda/*.cpp)) \
-    $(call objects,tests/test_kernels.c tests/test_kernels_field.c tests/test_kernels_rays.c tests/kernel_check.c \
-        tests/test_main.c nerf/tensor/kernels_ref.c nerf/tensor/kernels_field_ref.c nerf/tensor/kernels_rays.c \
+    $(call objects,tests/test_kernels.c tests/test_kernels_field.c tests/test_kernels_rays.c tests/test_kernels_train.c \
+        tests/kernel_check.c tests/test_main.c $(patsubst %,nerf/tensor/kernels_%.c,ref field_ref rays train) \
         nerf/tensor/frame.c nerf/core/rng.c nerf/core/error.c)
 	@echo "  LD $@"
 	$(quiet)$(CXX) $(CXXFLAGS) -o $@ $^
@@ -179,7 +179,7 @@ test: deps deps-test
 
 lint: deps-lint
 	@clang-format --dry-run -Werror $(wildcard $(foreach d,nerf nerf/core nerf/tensor diffusion render datasets tools tests \
-	    tests/fuzz tests/peers,$(d)/*.c $(d)/*.h))
+	    tests/fuzz tests/peers tests/cuda,$(d)/*.c $(d)/*.h $(d)/*.cu $(d)/*.cpp))
 	@tests/check_layers.sh
 
 # ---- fuzzing: clang's libFuzzer with its sanitizers; what it finds goes to tests/fixtures/fuzz, where a test reads it ----

@@ -68,6 +68,7 @@ __attribute__((constructor)) static void prepare(void) {
     plx_kernels_ref(&ref_table);
     plx_kernels_field_ref(&ref_table);
     plx_kernels_rays(&ref_table);
+    plx_kernels_train(&ref_table);
 #define FILL(name, arguments)          \
     cuda_table.name = plx_cuda_##name; \
     if (of_a_library(#name)) kernel_is_tested(#name);
