@@ -5,6 +5,7 @@
 #   make lint     formatting, and who may include whom
 #   make data     the default object set (Debian's sweethome3d-furniture, not installed) into data/
 #   make data-flightgear  aircraft, ships, buildings, vehicles (GPL: not for models that are given away) into data/
+#   make data-kicad  6,224 electronic components (CC-BY-SA and GPL: likewise) into data/
 #   make deps     the Debian packages that are missing
 #   make results  the numbers of the README's results, into build/results (over an hour)
 #   make baselines  the two models that the results are compared with, into build/baselines (hours; make results then takes them)
@@ -131,6 +132,7 @@ deps-fuzz: packages := clang libclang-rt-14-dev libomp-dev
 deps-lint: packages := clang clang-format libomp-dev
 deps-test: packages := openexr# exrheader, which reads the files that are written
 deps-data: packages := unzip
+deps-kicad: packages := python3 python3-numpy
 deps-browser: packages := chromium tidy
 deps-readers: packages := python3-numpy python3-pil
 deps-npm: packages = $(if $(shell command -v npm),,npm)
@@ -140,7 +142,7 @@ deps-peers: packages := python3-torch python3-numpy libopenblas0-openmp
 
 # Installs those of $(packages) that are missing; prints the command before it runs it, and stops where it may not.
 # On a system without dpkg it says what is needed and goes on. flock: under make -j, as apt-get does not wait for another.
-deps deps-test deps-readers deps-npm deps-lint deps-data deps-browser deps-results deps-gallery deps-peers deps-fuzz:
+deps deps-test deps-readers deps-npm deps-lint deps-data deps-kicad deps-browser deps-results deps-gallery deps-peers deps-fuzz:
 	@missing=$$(for name in $(packages); do \
 	    dpkg-query -W -f '$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || printf ' %s' $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -226,6 +228,19 @@ data/flightgear: | deps
 	    sh -c 'ffmpeg -v quiet -nostdin -y -i "@" -c:v png "@.png" || true'
 	@find data/download-fg/flightgear -name '*.ac' -exec sed -i 's/^\(texture "[^"]*\.rgb\)"/\1.png"/I' {} +
 	@mv data/download-fg/flightgear $@ && rm -rf data/download-fg
+	@echo "unpacked: $@"
+
+# ---- electronic components: data/kicad/FAMILY/NAME.ply, made of the package's VRML, and their catalogue.tsv -------------
+.PHONY: data-kicad deps-kicad
+data-kicad: data/kicad
+data/kicad: | deps-kicad
+	@rm -rf data/download-kicad && mkdir -p data/download-kicad
+	cd data/download-kicad && { apt-get download kicad-packages3d || \
+	    { apt-get update -qq && apt-get download kicad-packages3d; }; }
+	dpkg-deb --fsys-tarfile data/download-kicad/kicad-packages3d_*.deb | tar -x -C data/download-kicad --wildcards '*.wrl' '*/copyright'
+	/usr/bin/python3 datasets/make_kicad.py data/download-kicad data/download-kicad/kicad
+	@cp data/download-kicad/usr/share/doc/kicad-packages3d/copyright data/download-kicad/kicad/
+	@mv data/download-kicad/kicad $@ && rm -rf data/download-kicad
 	@echo "unpacked: $@"
 
 # ---- the README's results: build/results -------------------------------------------------------------------------------
