@@ -166,7 +166,7 @@ typedef struct seen {
     float *opponent[3];
     float *lab[3];       /* Hunt-adjusted */
     float *edge, *point; /* strengths of the features */
-    float *line[4];      /* scratch, all the size of a line */
+    float *line[3];      /* scratch; all rows have the size of a line */
 } seen;
 
 static void to_opponent(const filters *f, const plx_levels *image, float *const out[3]) {
@@ -208,13 +208,13 @@ static void to_hunt_lab(const filters *f, float *const planes[3], int count) {
     }
 }
 
-static seen open_eyes(const filters *f, const plx_levels *image) {
-    enum { LINES = 9 };
+static seen seen_open(const filters *f, const plx_levels *image) {
+    enum { LINES = 8 };
     size_t pixels = (size_t)image->H * (size_t)image->W, line = plx_filter_line(image->W);
     float *memory = plx_plane_alloc(3 * pixels + LINES * line), *lines = memory + 3 * pixels;
     seen s = {.H = image->H, .W = image->W};
     for (size_t c = 0; c < 3; c++) s.opponent[c] = memory + c * pixels, s.lab[c] = lines + c * line;
-    for (size_t k = 0; k < 4; k++) s.line[k] = lines + (5 + k) * line;
+    for (size_t k = 0; k < 3; k++) s.line[k] = lines + (5 + k) * line;
     s.edge = lines + 3 * line, s.point = lines + 4 * line;
     to_opponent(f, image, s.opponent);
     return s;
@@ -255,7 +255,7 @@ static void look(const filters *f, seen *s, int y) {
 
 /* HyAB of green and blue: city-block in lightness, Euclidean in chroma. */
 static double green_to_blue(const filters *f) {
-    float lab[2][3][PLX_PIXELS];
+    float lab[2][3][PLX_PIXELS] = {0};
     for (int k = 0; k < 2; k++) {
         double linear[3] = {0, !k, k}, ycxcz[3];
         linear_to_ycxcz(linear, ycxcz);
@@ -322,7 +322,7 @@ static float *difference_map(const plx_levels *reference, const plx_levels *test
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     size_t width = (size_t)reference->W;
     pthread_once(&once, make_all_filters);
-    seen a = open_eyes(&all_filters, reference), b = open_eyes(&all_filters, test);
+    seen a = seen_open(&all_filters, reference), b = seen_open(&all_filters, test);
     float *map = plx_plane_alloc((size_t)reference->H * width);
     for (int y = 0; y < reference->H; y++) {
         look(&all_filters, &a, y);
