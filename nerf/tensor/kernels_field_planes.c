@@ -69,6 +69,16 @@ void plx_transpose(const float *from, int rows, int columns, size_t from_row, fl
 
 /* ---- reading and adding ---------------------------------------------------------------------------------- */
 
+enum { AHEAD = 8 }; /* points */
+
+/* Texels are far apart: asks for the rows that a point a little further on will use. */
+static inline void ask_ahead(const plx_taps *t, const float *plane, int i) {
+    if (i + AHEAD >= PLX_TILE) return;
+    const float *a = plane + t->first[i + AHEAD], *b = a + t->down[i + AHEAD];
+    __builtin_prefetch(a), __builtin_prefetch(a + t->right[i + AHEAD]);
+    __builtin_prefetch(b), __builtin_prefetch(b + t->right[i + AHEAD]);
+}
+
 void plx_taps_read(const plx_taps *t, const float *plane, int begin, int count, float *out) {
     const int run = count < LANES ? 8 : LANES;
     for (int c = 0; c < count; c += run)
@@ -77,6 +87,7 @@ void plx_taps_read(const plx_taps *t, const float *plane, int begin, int count, 
             for (int i = p; i < p + LANES; i++) {
                 const float *a = plane + begin + c + t->first[i], *b = a + t->down[i];
                 const int right = t->right[i];
+                if (c == 0) ask_ahead(t, plane + begin, i);
                 if (run == 8) {
                     f8 sum = t->weight[0][i] * load8(a) + t->weight[1][i] * load8(a + right) +
                              t->weight[2][i] * load8(b) + t->weight[3][i] * load8(b + right);
@@ -106,6 +117,7 @@ static inline __attribute__((always_inline)) void add_points(const plx_taps *t, 
         plx_transpose(dout + p, (count + 7) / 8 * 8, 8, PLX_TILE, d[0], MOST);
         for (int i = p; i < p + 8 && i < points; i++) {
             float *a = dplane + t->first[i], *b = a + t->down[i];
+            ask_ahead(t, dplane, i);
             add_tap(a, count, t->weight[0][i], d[i - p]);
             add_tap(a + t->right[i], count, t->weight[1][i], d[i - p]);
             add_tap(b, count, t->weight[2][i], d[i - p]);
