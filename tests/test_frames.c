@@ -268,6 +268,11 @@ TEST(frames, a_name_that_is_no_folders) {
     EXPECT(test_run_parallax(arguments, &said) == 1 && strstr(said, "film.avi: a video is .mp4 or .gif"),
            "%s", said);
     EXPECT(access(at("film.avi"), F_OK) && access(at("film.avi.partial"), F_OK), "a folder was made");
+    snprintf(arguments, sizeof arguments, "render %s -o %s -n 1 --size 16 --format exr", scene_file(),
+             at("film.mp4"));
+    EXPECT(test_run_parallax(arguments, &said) == 2 &&
+               strstr(said, "film.mp4: --format exr is of a folder") && access(at("film.mp4"), F_OK),
+           "%s", said);
 }
 
 TEST(frames, a_stopped_render_goes_on) {

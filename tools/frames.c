@@ -234,6 +234,8 @@ static int writer_open(writer *w, const plx_frames *f, const char *output, char 
         return plx_fail(PLX_ERROR_INPUT, "%s: %d pictures of %d pixels side by side are past %d", output,
                         w->pictures, c->width, PLX_IMAGE_MAX_SIDE);
     int status = check_name(output);
+    if (!status && f->exr && w->kind != FOLDER)
+        status = plx_fail(PLX_ERROR_USAGE, "%s: --format exr is of a folder's pictures", output);
     if (!status && w->kind == VIDEO)
         status = plx_video_open(&w->video, output, w->width, c->height, f->path->fps);
     if (w->video && plx_video_fallback(w->video)) snprintf(note, 256, "%s", plx_video_fallback(w->video));
