@@ -13,6 +13,7 @@
 #   make ablations  models trained with one choice changed each, into build/ablations (hours; goes on where it was stopped)
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
 #   make fuzz     every parser of ours under libFuzzer, a minute each (seconds=60)
+#   make cuda-check  registers and spills of the CUDA kernels, for every architecture, against the record; make cuda-record: a new one
 #   make bench-peers  the same stages in PyTorch, compared and timed in turns
 # config=release|debug|sanitize   werror=1   verbose=1   CUDA=1 (NVIDIA cards too, into build/release-cuda; CUDA_HOME=/usr/local/cuda)
 config ?= release
@@ -59,7 +60,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install fuzz objects deps deps-fuzz deps-test deps-readers deps-npm deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results baselines ablations gallery bench-peers clean
+.PHONY: all demo install fuzz objects deps deps-fuzz deps-test deps-readers deps-npm deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results baselines ablations gallery bench-peers clean ptxas cuda-check cuda-record
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -125,6 +126,32 @@ $(build)/%.o: %.c Makefile
 	@echo "  CC $<"
 	$(quiet)$(CC) $(CFLAGS) -c -o $@ $<
 
+# ---- registers and spills of the CUDA kernels, by ptxas: no more than tests/fixtures/cuda_registers.tsv ------------------
+nvcc := $(wildcard $(CUDA_HOME)/bin/nvcc)
+cuda_record := tests/fixtures/cuda_registers.tsv
+ptxas_reports = $(foreach a,$(1),$(patsubst nerf/tensor/%.cu,build/ptxas/sm_$(a)/%.ptxas,$(cuda_kernels)))
+define ptxas_rule
+build/ptxas/sm_$(1)/%.ptxas: nerf/tensor/%.cu Makefile
+	@mkdir -p $$(@D)
+	@echo "  NVCC $$< (sm_$(1))"
+	$$(quiet)$(nvcc) -std=c++17 -O3 -I. -Werror all-warnings -arch=sm_$(1) -Xptxas -v -MMD -MP -MF $$(@:.ptxas=.d) -MT $$@ -cubin \
+	    -o $$(@:.ptxas=.cubin) $$< 2>$$@.part || { cat $$@.part >&2; exit 1; }; mv $$@.part $$@
+endef
+$(foreach a,$(cuda_archs),$(eval $(call ptxas_rule,$(a))))
+-include $(patsubst %.ptxas,%.d,$(call ptxas_reports,$(cuda_archs)))
+ptxas: $(call ptxas_reports,$(cuda_archs))
+ifeq ($(nvcc),)
+cuda-check cuda-record:
+	@echo "$@: skipped: there is no $(CUDA_HOME)/bin/nvcc (CUDA_HOME says where)"
+else
+cuda-check:
+	+@$(submake) ptxas
+	@tests/cuda/check_registers.sh $(nvcc) $(cuda_record) $(call ptxas_reports,$(cuda_archs)) || [ $$? = 77 ]
+cuda-record:
+	+@$(submake) ptxas
+	@tests/cuda/check_registers.sh --record $(nvcc) $(call ptxas_reports,$(cuda_archs)) >$(cuda_record)
+endif
+
 # ---- Debian packages, by name --------------------------------------------------------------------------------------
 deps: packages := build-essential libassimp-dev libcglm-dev libdnnl-dev libembree-dev libjansson-dev liblmdb-dev \
     libmeshoptimizer-dev libopenexr-dev libpng-dev libpopt-dev libvlfeat-dev nettle-dev librandom123-dev libstb-dev libxxhash-dev libzip-dev pkgconf ffmpeg
@@ -175,8 +202,10 @@ demo: deps
 
 # ---- tests and lint -------------------------------------------------------------------------------------------------
 # OMP_WAIT_POLICY: threads that wait at a barrier sleep, or a busy machine takes many times as long.
+# The CUDA kernels run and are compiled once, in the tests without sanitizers.
 test: deps deps-test
 	+@$(submake) $(build)/run_tests $(program) $(build)/libparallax.so $(if $(peers_torch),$(if $(filter release,$(config)),$(build)/libstages.so))
+	+@$(if $(filter release,$(config)),$(submake) config=sanitize build/sanitize/run_cuda_kernels $(if $(nvcc),$(call ptxas_reports,80)))
 	@OMP_WAIT_POLICY=passive LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
 
 lint: deps-lint

@@ -9,6 +9,7 @@ extern "C" {
 }
 #include "nerf/tensor/cuda_kernels.h"
 #include "nerf/tensor/cuda_launch.h"
+#include "nerf/tensor/cuda_linear.h"
 
 /* ---- the device layer, as far as kernels see it ------------------------------------------------------------------ */
 
@@ -62,6 +63,24 @@ const plx_kernels *tested_table(void) {
 TEST(kernels, every_kernel_has_a_launcher) {
 #define PRESENT(name, arguments) EXPECT(cuda_table.name || of_a_library(#name), "nothing launches %s", #name);
     PLX_KERNEL_LIST(PRESENT)
+}
+
+/* The bias's gradient, which is in no table. Sums in float of up to 2048 / 8 terms a thread. */
+TEST(kernels, sums_of_rows) {
+    static const size_t sizes[][2] = {{1, 1}, {37, 33}, {2049, 40}, {5000, 7}};
+    for (const auto &size : sizes) {
+        const size_t M = size[0], C = size[1];
+        const float *x = array(M * C, 1);
+        PAIR(y, C, 2);
+        for (size_t c = 0; c < C; c++) {
+            double sum = y[0][c];
+            for (size_t m = 0; m < M; m++) sum += x[m * C + c];
+            y[0][c] = (float)sum;
+        }
+        plx_cuda_add_rows(M, (int)C, x, y[1]);
+        expect_close("sums of rows", y[1], y[0], C, SUMS);
+        free_arrays();
+    }
 }
 
 __attribute__((constructor)) static void prepare(void) {
