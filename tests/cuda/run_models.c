@@ -1,5 +1,6 @@
 /* Table `cuda` whole, on the CPU: the kernels under tests/cuda/emulation.h, NVIDIA's libraries as stand-ins. Models train, fields are
  * fitted and rendered as on table `cpu`; device memory is closed to the host. */
+#include "diffusion/model.h"
 #include "nerf/core/error.h"
 #include "nerf/field.h"
 #include "nerf/tensor/kernels.h"
@@ -194,7 +195,7 @@ static plx_train_options small(enum plx_train_stage stage, const char *name) {
     plx_train_options o = plx_train_options_default(stage);
     o.size = 16;
     o.width = o.denoiser_width = 16;
-    o.batch = 2;
+    o.batch = 1;
     o.targets = 1;
     o.input_rays = 12, o.target_rays = 20;
     o.coarse = o.fine = 6;
@@ -244,4 +245,169 @@ TEST(cuda, training_follows_the_cpu) {
                                         "surface", "denoise",    "gradient_norm"};
     for (size_t i = 0; i < sizeof terms / sizeof *terms; i++)
         expect_same_curve(terms[i], cpu.folder, cuda.folder, 2e-3);
+}
+
+/* Between two lines of the log nothing comes back from the card, and the host waits for nothing; the numbers are the same. */
+typedef struct traffic {
+    int64_t first, last;
+    size_t reads, waits, more_reads, more_waits;
+} traffic;
+
+static int count_traffic(const plx_progress *p, void *user) {
+    traffic *t = user;
+    if (p->done == t->first) t->reads = standin_reads, t->waits = standin_waits;
+    if (p->done == t->last)
+        t->more_reads = standin_reads - t->reads, t->more_waits = standin_waits - t->waits;
+    return 0;
+}
+
+TEST(cuda, steps_wait_for_nothing) {
+    plx_train_options o = small(PLX_STAGE_JOINT, "quiet");
+    traffic t = {.first = 1, .last = 7};
+    o.steps = 8, o.log_every = 8;
+    REQUIRE(!plx_device_choose("cuda", "f32"), "%s", plx_error());
+    REQUIRE(!plx_train(&o, sphere_batch, NULL, NULL, count_traffic, &t), "%s", plx_error());
+    EXPECT(t.more_reads == 0 && t.more_waits == 0, "%zu reads, %zu waits in 6 steps", t.more_reads,
+           t.more_waits);
+    double each[STEPS], mean[STEPS], sum = 0;
+    plx_train_options again = small(PLX_STAGE_JOINT, "quiet-each");
+    again.steps = 8;
+    REQUIRE(!plx_train(&again, sphere_batch, NULL, NULL, NULL, NULL), "%s", plx_error());
+    int n = read_log(again.folder, "gradient_norm", each);
+    REQUIRE(n == 8 && read_log(o.folder, "gradient_norm", mean) == 1, "%d lines", n);
+    for (int i = 0; i < n; i++) sum += each[i] / 8;
+    EXPECT(fabs(mean[0] / sum - 1) < 1e-5, "the mean norm is %g, not %g", mean[0],
+           sum); /* six digits are logged */
+}
+
+/* A truth that is not finite, in step 3: found when the log is read, named as the CPU names it; the parameters have not moved since. */
+static int broken_batch(const plx_batch_request *r, plx_views *out, void *user) {
+    int status = sphere_batch(r, out, user);
+    if (!status && r->step == 3)
+        for (int p = 0; p < r->size * r->size * 4; p++) out->views[1].colour.data[p] = NAN;
+    return status;
+}
+
+TEST(cuda, what_is_not_finite_is_named) {
+    char line[512];
+    plx_train_options cpu = small(PLX_STAGE_COLOUR, "broken-cpu"),
+                      cuda = small(PLX_STAGE_COLOUR, "broken-cuda");
+    cuda.log_every = 5;
+    REQUIRE(!plx_device_choose("cpu", "f32"), "%s", plx_error());
+    EXPECT(plx_train(&cpu, broken_batch, NULL, NULL, NULL, NULL) == PLX_ERROR_NUMERIC, "%s", plx_error());
+    snprintf(line, sizeof line, "%s", plx_error());
+    EXPECT(strstr(line, "step 3"), "%s", line);
+    REQUIRE(!plx_device_choose("cuda", "f32"), "%s", plx_error());
+    EXPECT(plx_train(&cuda, broken_batch, NULL, NULL, NULL, NULL) == PLX_ERROR_NUMERIC, "%s", plx_error());
+    EXPECT(!strcmp(line, plx_error()), "cpu: %s; cuda: %s", line, plx_error());
+}
+
+/* Factors of 8 and 11 bits move a loss by some thousandths; and they do move it. */
+TEST(cuda, precisions) {
+    static const char *const names[] = {"tf32", "bf16"};
+    plx_train_options exact = small(PLX_STAGE_GEOMETRY, "f32");
+    exact.steps = 3;
+    REQUIRE(!train("cuda", "f32", &exact), "%s", plx_error());
+    double x[STEPS], y[STEPS];
+    REQUIRE(read_log(exact.folder, "surface", x) == 3, "the log has other lines");
+    for (int i = 0; i < 2; i++) {
+        plx_train_options o = small(PLX_STAGE_GEOMETRY, names[i]);
+        o.steps = 3;
+        REQUIRE(!train("cuda", names[i], &o), "%s", plx_error());
+        REQUIRE(read_log(o.folder, "surface", y) == 3, "the log has other lines");
+        double off = fabs(y[2] / x[2] - 1);
+        EXPECT(off > 1e-7 && off < 0.02, "%s: %g, not %g", names[i], y[2], x[2]);
+    }
+    REQUIRE(!plx_device_choose("cuda", "f32"), "%s", plx_error());
+}
+
+/* ---- fields -------------------------------------------------------------------------------------------------------------------- */
+
+enum { VIEWS = 4, SIDE = 16 };
+
+static int make_views(plx_views *views) {
+    int status = plx_views_create(views, VIEWS);
+    for (int i = 0; i < VIEWS && !status; i++)
+        status = sphere_view(
+            &views->views[i],
+            plx_camera_orbit((float)i * 1.57f, 0.3f, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, SIDE, SIDE),
+            0.35f);
+    views->has_alpha = true;
+    return status;
+}
+
+/* Fits and renders; the picture's colour, opacity and depth. */
+static int fit_and_render(const char *device, const plx_views *views, plx_view *out) {
+    plx_field *field = NULL;
+    plx_fit_options o = plx_fit_options_default();
+    o.steps = 60, o.rays = 40, o.resolution = 16, o.channels = 16, o.hidden = 16, o.seconds = 0,
+    o.radius = 0.5f;
+    plx_render_options render = plx_render_options_default();
+    render.samples = 24;
+    *out = (plx_view){.camera = plx_camera_orbit(0.7f, 0.5f, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, 12, 12)};
+    int status = plx_device_choose(device, "f32");
+    if (!status) status = plx_fit(&field, views, &o, NULL, NULL);
+    if (!status) status = plx_field_render(field, out, &render);
+    plx_field_free(field);
+    return status;
+}
+
+TEST(cuda, fields_are_fitted_and_rendered_as_on_the_cpu) {
+    plx_views views = {0};
+    plx_view seen[2];
+    REQUIRE(!make_views(&views), "%s", plx_error());
+    REQUIRE(!fit_and_render("cpu", &views, &seen[0]), "%s", plx_error());
+    REQUIRE(!fit_and_render("cuda", &views, &seen[1]), "%s", plx_error());
+    double worst = 0, opacity = 0;
+    const size_t pixels = 12 * 12;
+    for (size_t i = 0; i < pixels; i++) {
+        const float *a = seen[0].colour.data + 4 * i, *b = seen[1].colour.data + 4 * i;
+        for (int c = 0; c < 4; c++)
+            worst = fmax(worst, fabs((double)a[c] * (c < 3 ? a[3] : 1) - b[c] * (c < 3 ? b[3] : 1)));
+        opacity += a[3] / pixels;
+    }
+    EXPECT(opacity > 0.05 && opacity < 0.9, "mean opacity %g", opacity);
+    EXPECT(worst < 0.02, "a pixel differs by %g", worst); /* after 60 steps of Adam, 5 grey levels */
+    if (getenv("CURVES")) printf("    pictures: %g, opacity %g\n", worst, opacity);
+    plx_image_free(&seen[0].colour), plx_image_free(&seen[1].colour);
+    plx_views_free(&views);
+}
+
+/* A model trained above, one picture to a field, saved and read again. */
+TEST(cuda, a_picture_is_reconstructed_as_on_the_cpu) {
+    plx_view input = {0};
+    REQUIRE(
+        !sphere_view(&input, plx_camera_orbit(0, 0.3f, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, 16, 16), 0.3f),
+        "%s", plx_error());
+    plx_train_options o = small(PLX_STAGE_GEOMETRY, "for-a-picture");
+    char path[512];
+    o.steps = 1;
+    REQUIRE(!train("cpu", "f32", &o), "%s", plx_error());
+    snprintf(path, sizeof path, "%s/model.safetensors", o.folder);
+    float *planes[2] = {0};
+    size_t count = 0;
+    static const char *const devices[] = {"cpu", "cuda"};
+    for (int d = 0; d < 2; d++) {
+        plx_model *model = NULL;
+        plx_field *field = NULL, *again = NULL;
+        REQUIRE(!plx_device_choose(devices[d], "f32"), "%s", plx_error());
+        REQUIRE(!plx_model_load(&model, path), "%s", plx_error());
+        REQUIRE(!plx_model_reconstruct(&field, model, &input, true, false), "%s", plx_error());
+        const char *scene = test_file_in(devices[d], "-scene.safetensors");
+        REQUIRE(!plx_field_save(field, scene, false) && !plx_field_load(&again, scene, false), "%s",
+                plx_error());
+        const plx_tensor *xy = again->operands.xy;
+        count = plx_tensor_size(xy);
+        planes[d] = malloc(sizeof(float) * count);
+        plx_params_read(again->params, xy, planes[d]);
+        plx_field_free(field), plx_field_free(again), plx_model_free(model);
+    }
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        worst = fmax(worst, fabs((double)planes[0][i] - planes[1][i]));
+        largest = fmax(largest, fabs(planes[0][i]));
+    }
+    EXPECT(largest > 0.1 && worst < 1e-3 * largest, "a texel differs by %g of %g", worst, largest);
+    free(planes[0]), free(planes[1]);
+    plx_image_free(&input.colour), plx_image_free(&input.depth), plx_image_free(&input.normal);
 }

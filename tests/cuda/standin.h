@@ -5,6 +5,8 @@
 #define STANDIN_H
 
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,6 +21,17 @@ void standin_check_device(const char *what, const void *p, size_t bytes);
 extern size_t standin_reads, standin_waits; /* copies to the host, and synchronisations, so far */
 extern size_t standin_card_bytes;           /* of memory that the card has */
 extern int standin_cards;                   /* 0: a machine without one */
+
+/* To `bits` bits of the fraction, to the nearest, ties to even. */
+static inline float standin_rounded(float x, int bits) {
+    uint32_t u, drop = 23 - (uint32_t)bits;
+    if (!drop) return x;
+    memcpy(&u, &x, 4);
+    u += ((1u << (drop - 1)) - 1) + (u >> drop & 1);
+    u &= ~((1u << drop) - 1);
+    memcpy(&x, &u, 4);
+    return x;
+}
 
 #ifdef __cplusplus
 }

@@ -175,17 +175,6 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* To `bits` bits of the fraction, to the nearest, ties to even. */
-static float rounded(float x, int bits) {
-    uint32_t u, drop = 23 - (uint32_t)bits;
-    if (!drop) return x;
-    memcpy(&u, &x, 4);
-    u += ((1u << (drop - 1)) - 1) + (u >> drop & 1);
-    u &= ~((1u << drop) - 1);
-    memcpy(&x, &u, 4);
-    return x;
-}
-
 static size_t bytes_of(const layout *l) {
     return sizeof(float) * ((size_t)l->ld * (l->columns - 1) + l->rows);
 }
@@ -227,7 +216,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t desc, con
                     ((const float *)A)[p.a == CUBLAS_OP_N ? i + k * (size_t)a->ld : k + i * (size_t)a->ld];
                 const float y =
                     ((const float *)B)[p.b == CUBLAS_OP_N ? k + j * (size_t)b->ld : j + k * (size_t)b->ld];
-                sum += (double)rounded(x, bits) * rounded(y, bits);
+                sum += (double)standin_rounded(x, bits) * standin_rounded(y, bits);
             }
             const float old = be != 0 ? be * ((const float *)C)[i + j * (size_t)c->ld] : 0;
             ((float *)D)[i + j * (size_t)out->ld] = (float)(al * sum) + old + (has_bias ? d->bias[i] : 0);

@@ -168,7 +168,12 @@ static size_t filter_at(cudnnFilterDescriptor_t f, int o, int h, int w, int i) {
     return (((size_t)o * (size_t)f->h + (size_t)h) * (size_t)f->w + (size_t)w) * (size_t)f->i + (size_t)i;
 }
 
+static size_t count_of(cudnnTensorDescriptor_t d) {
+    return (size_t)d->n * (size_t)d->c * (size_t)d->h * (size_t)d->w;
+}
+
 static void check_tensor(const char *what, cudnnTensorDescriptor_t d, const void *p) {
+    standin_check(d->stride_c == 1, "%s: channels are not side by side", what);
     standin_check_device(what, p, sizeof(float) * (at(d, d->n - 1, d->h - 1, d->w - 1, d->c - 1) + 1));
 }
 
@@ -184,18 +189,32 @@ static void begin(cudnnHandle_t handle, cudnnFilterDescriptor_t w, const void *w
     memset(workspace, 0xff, bytes);
 }
 
-/* Every product of a convolution: f(y's place, x's place, the weight's place). */
-#define EACH_PRODUCT(x, w, c, y)                                                                           \
-    for (int n = 0; n < (y)->n; n++)                                                                       \
-        for (int h = 0; h < (y)->h; h++)                                                                   \
-            for (int v = 0; v < (y)->w; v++)                                                               \
-                for (int o = 0; o < (y)->c; o++)                                                           \
-                    for (int i = 0; i < (w)->h; i++)                                                       \
-                        for (int j = 0; j < (w)->w; j++)                                                   \
-                            for (int row = h * (c)->stride_h + i - (c)->pad_h,                             \
-                                     column = v * (c)->stride_w + j - (c)->pad_w, k = 0;                   \
-                                 row >= 0 && row < (x)->h && column >= 0 && column < (x)->w && k < (x)->c; \
-                                 k++)
+/* Every tap of a convolution: the channels of y at (n,h,v) and of x at (n,row,column) meet by the weights at (i,j). */
+#define EACH_TAP(x, w, c, y)                                                            \
+    for (int n = 0; n < (y)->n; n++)                                                    \
+        for (int h = 0; h < (y)->h; h++)                                                \
+            for (int v = 0; v < (y)->w; v++)                                            \
+                for (int i = 0; i < (w)->h; i++)                                        \
+                    for (int j = 0, row = h * (c)->stride_h + i - (c)->pad_h,           \
+                             column = v * (c)->stride_w - (c)->pad_w;                   \
+                         j < (w)->w; j++, column++)                                     \
+                        if (row >= 0 && row < (x)->h && column >= 0 && column < (x)->w) \
+                            for (int o = 0; o < (y)->c; o++)
+
+/* As tensor cores take it. */
+static float factor(cudnnConvolutionDescriptor_t c, float x) {
+    return c->math == CUDNN_FMA_MATH ? x : standin_rounded(x, 10);
+}
+
+static float *factors(cudnnConvolutionDescriptor_t c, const float *x, size_t count) {
+    float *out = malloc(sizeof *out * count);
+    for (size_t i = 0; i < count; i++) out[i] = factor(c, x[i]);
+    return out;
+}
+
+static size_t filter_count(cudnnFilterDescriptor_t w) {
+    return (size_t)w->o * (size_t)w->h * (size_t)w->w * (size_t)w->i;
+}
 
 static void scale(double *sums, const float *old, float beta, size_t count) {
     for (size_t i = 0; i < count; i++) sums[i] = beta != 0 ? (double)beta * old[i] : 0;
@@ -204,10 +223,6 @@ static void scale(double *sums, const float *old, float beta, size_t count) {
 static void store(float *out, double *sums, size_t count) {
     for (size_t i = 0; i < count; i++) out[i] = (float)sums[i];
     free(sums);
-}
-
-static size_t count_of(cudnnTensorDescriptor_t d) {
-    return (size_t)d->n * (size_t)d->c * (size_t)d->h * (size_t)d->w;
 }
 
 cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
@@ -222,9 +237,14 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
     begin(handle, w, pw, algo == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, workspace, bytes);
     double *sums = malloc(sizeof *sums * count_of(y));
     scale(sums, py, *(const float *)beta, count_of(y));
-    const float *X = px, *W = pw, a = *(const float *)alpha;
-    EACH_PRODUCT(x, w, c, y)
-    sums[at(y, n, h, v, o)] += (double)a * X[at(x, n, row, column, k)] * W[filter_at(w, o, i, j, k)];
+    float *X = factors(c, px, count_of(x)), *W = factors(c, pw, filter_count(w)), a = *(const float *)alpha;
+    EACH_TAP(x, w, c, y) {
+        const float *from = X + at(x, n, row, column, 0), *by = W + filter_at(w, o, i, j, 0);
+        double sum = 0;
+        for (int k = 0; k < x->c; k++) sum += (double)from[k] * by[k];
+        sums[at(y, n, h, v, o)] += a * sum;
+    }
+    free(X), free(W);
     store(py, sums, count_of(y));
     standin_end();
     return CUDNN_STATUS_SUCCESS;
@@ -242,9 +262,14 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
     begin(handle, w, pw, algo == CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, workspace, bytes);
     double *sums = malloc(sizeof *sums * count_of(x));
     scale(sums, px, *(const float *)beta, count_of(x));
-    const float *dy = py, *W = pw, a = *(const float *)alpha;
-    EACH_PRODUCT(x, w, c, y)
-    sums[at(x, n, row, column, k)] += (double)a * dy[at(y, n, h, v, o)] * W[filter_at(w, o, i, j, k)];
+    float *dy = factors(c, py, count_of(y)), *W = factors(c, pw, filter_count(w)), a = *(const float *)alpha;
+    EACH_TAP(x, w, c, y) {
+        const float *by = W + filter_at(w, o, i, j, 0);
+        const double d = (double)a * dy[at(y, n, h, v, o)];
+        double *to = sums + at(x, n, row, column, 0);
+        for (int k = 0; k < x->c; k++) to[k] += d * by[k];
+    }
+    free(dy), free(W);
     store(px, sums, count_of(x));
     standin_end();
     return CUDNN_STATUS_SUCCESS;
@@ -257,16 +282,21 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
                                              cudnnConvolutionBwdFilterAlgo_t algo, void *workspace,
                                              size_t bytes, const void *beta, const cudnnFilterDescriptor_t w,
                                              void *pw) {
-    const size_t count = (size_t)w->o * (size_t)w->h * (size_t)w->w * (size_t)w->i;
+    const size_t count = filter_count(w);
     check_shapes(x, w, c, y);
     check_tensor("x", x, px);
     check_tensor("dy", y, py);
     begin(handle, w, pw, algo == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, workspace, bytes);
     double *sums = malloc(sizeof *sums * count);
     scale(sums, pw, *(const float *)beta, count);
-    const float *X = px, *dy = py, a = *(const float *)alpha;
-    EACH_PRODUCT(x, w, c, y)
-    sums[filter_at(w, o, i, j, k)] += (double)a * dy[at(y, n, h, v, o)] * X[at(x, n, row, column, k)];
+    float *X = factors(c, px, count_of(x)), *dy = factors(c, py, count_of(y)), a = *(const float *)alpha;
+    EACH_TAP(x, w, c, y) {
+        const float *from = X + at(x, n, row, column, 0);
+        const double d = (double)a * dy[at(y, n, h, v, o)];
+        double *to = sums + filter_at(w, o, i, j, 0);
+        for (int k = 0; k < x->c; k++) to[k] += d * from[k];
+    }
+    free(X), free(dy);
     store(pw, sums, count);
     standin_end();
     return CUDNN_STATUS_SUCCESS;
