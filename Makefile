@@ -101,6 +101,7 @@ $(build)/run_cuda_kernels: $(patsubst %,$(build)/%.o,$(cuda_kernel_sources)) \
 	$(quiet)$(CXX) $(CXXFLAGS) -o $@ $^
 # Whole models on table `cuda`: those kernels, the C around them, and stand-ins for NVIDIA's libraries. Needs their headers.
 cuda_standins := $(wildcard tests/cuda/*.c)
+cuda_emulated := $(if $(wildcard $(CUDA_HOME)/include/cudnn.h),$(build)/run_cuda_models)
 $(build)/tests/cuda/device.o: nerf/tensor/device.c Makefile
 	@mkdir -p $(@D)
 	$(quiet)$(CC) $(CFLAGS) -DPLX_CUDA -c -o $@ $<
@@ -204,8 +205,8 @@ demo: deps
 # OMP_WAIT_POLICY: threads that wait at a barrier sleep, or a busy machine takes many times as long.
 # The CUDA kernels run and are compiled once, in the tests without sanitizers.
 test: deps deps-test
-	+@$(submake) $(build)/run_tests $(program) $(build)/libparallax.so $(if $(peers_torch),$(if $(filter release,$(config)),$(build)/libstages.so))
-	+@$(if $(filter release,$(config)),$(submake) config=sanitize build/sanitize/run_cuda_kernels $(if $(nvcc),$(call ptxas_reports,80)))
+	+@$(submake) $(build)/run_tests $(program) $(build)/libparallax.so $(if $(filter build/release,$(build)),$(cuda_emulated)) $(if $(peers_torch),$(if $(filter release,$(config)),$(build)/libstages.so))
+	+@$(if $(filter release,$(config)),$(submake) config=sanitize CUDA= build/sanitize/run_cuda_kernels $(if $(nvcc),$(call ptxas_reports,80)))
 	@OMP_WAIT_POLICY=passive LSAN_OPTIONS=suppressions=tests/leaks.txt:print_suppressions=0 $(build)/run_tests
 
 lint: deps-lint
@@ -415,4 +416,4 @@ export pc
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(call objects,$(sources)))
+-include $(patsubst %.o,%.d,$(call objects,$(sources) $(cuda_standins) $(cuda_sources)))

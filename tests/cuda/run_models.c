@@ -72,6 +72,7 @@ TEST(cuda, memory_is_not_the_hosts) {
     memory->write(block, numbers, sizeof numbers);
     memory->read(seen, block, sizeof seen);
     EXPECT(!memcmp(seen, numbers, sizeof seen), "%g %g %g", seen[0], seen[1], seen[2]);
+    standin_close();
     fflush(stdout);
     pid_t child = fork();
     if (!child) {
@@ -227,7 +228,7 @@ static int train(const char *device, const char *precision, const plx_train_opti
     return status;
 }
 
-/* Rounding in another order grows from step to step. Measured: 2e-4 of a loss at most after twenty steps. */
+/* Rounding in another order grows from step to step: 1e-5 of a loss was measured. The log has six digits. */
 static void expect_same_curve(const char *term, const char *a, const char *b, double tolerance) {
     double x[STEPS], y[STEPS], worst = 0;
     int n = read_log(a, term, x), m = read_log(b, term, y);
@@ -244,7 +245,7 @@ TEST(cuda, training_follows_the_cpu) {
     static const char *const terms[] = {"colour",  "likelihood", "hit_colour",
                                         "surface", "denoise",    "gradient_norm"};
     for (size_t i = 0; i < sizeof terms / sizeof *terms; i++)
-        expect_same_curve(terms[i], cpu.folder, cuda.folder, 2e-3);
+        expect_same_curve(terms[i], cpu.folder, cuda.folder, 2e-4);
 }
 
 /* Between two lines of the log nothing comes back from the card, and the host waits for nothing; the numbers are the same. */
@@ -263,19 +264,19 @@ static int count_traffic(const plx_progress *p, void *user) {
 
 TEST(cuda, steps_wait_for_nothing) {
     plx_train_options o = small(PLX_STAGE_JOINT, "quiet");
-    traffic t = {.first = 1, .last = 7};
-    o.steps = 8, o.log_every = 8;
+    traffic t = {.first = 1, .last = 4};
+    o.steps = 5, o.log_every = 5;
     REQUIRE(!plx_device_choose("cuda", "f32"), "%s", plx_error());
     REQUIRE(!plx_train(&o, sphere_batch, NULL, NULL, count_traffic, &t), "%s", plx_error());
-    EXPECT(t.more_reads == 0 && t.more_waits == 0, "%zu reads, %zu waits in 6 steps", t.more_reads,
+    EXPECT(t.more_reads == 0 && t.more_waits == 0, "%zu reads, %zu waits in 3 steps", t.more_reads,
            t.more_waits);
     double each[STEPS], mean[STEPS], sum = 0;
     plx_train_options again = small(PLX_STAGE_JOINT, "quiet-each");
-    again.steps = 8;
+    again.steps = 5;
     REQUIRE(!plx_train(&again, sphere_batch, NULL, NULL, NULL, NULL), "%s", plx_error());
     int n = read_log(again.folder, "gradient_norm", each);
-    REQUIRE(n == 8 && read_log(o.folder, "gradient_norm", mean) == 1, "%d lines", n);
-    for (int i = 0; i < n; i++) sum += each[i] / 8;
+    REQUIRE(n == 5 && read_log(o.folder, "gradient_norm", mean) == 1, "%d lines", n);
+    for (int i = 0; i < n; i++) sum += each[i] / 5;
     EXPECT(fabs(mean[0] / sum - 1) < 1e-5, "the mean norm is %g, not %g", mean[0],
            sum); /* six digits are logged */
 }

@@ -14,6 +14,7 @@ extern "C" {
 
 void standin_begin(void); /* a kernel begins: all that was started before is done, and device memory opens */
 void standin_end(void);
+void standin_close(void); /* now, and not only behind some launch */
 void standin_check(int good, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `bytes` from `p` on are mapped device memory. */
 void standin_check_device(const char *what, const void *p, size_t bytes);
