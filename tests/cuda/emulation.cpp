@@ -11,8 +11,8 @@
 #include <vector>
 
 #ifndef __SANITIZE_ADDRESS__ /* nobody to tell */
-#define __sanitizer_start_switch_fiber(...) ((void)0)
-#define __sanitizer_finish_switch_fiber(...) ((void)0)
+#define __sanitizer_start_switch_fiber(a, b, c) ((void)(a), (void)(b), (void)(c))
+#define __sanitizer_finish_switch_fiber(a, b, c) ((void)(a), (void)(b), (void)(c))
 #endif
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
