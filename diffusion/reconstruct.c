@@ -23,12 +23,14 @@ static int encode(plx_tape **tape, plx_encoding *out, const plx_model *m, const 
     if (status) return status;
     const size_t W = (size_t)image->width, floats = 4 * W * W;
     const plx_encoder_pose pose = plx_encoder_pose_of(&input->camera, elevation_known);
+    plx_encoder_pose mirrored = pose;
+    mirrored.origin[0] = -pose.origin[0];
     float *pictures = plx_arena_alloc(plx_tape_arena(*tape), sizeof(float) * 2 * floats);
     memcpy(pictures, image->data, sizeof(float) * floats);
     for (size_t p = 0; p < W * W && mirror; p++)
         memcpy(pictures + floats + 4 * p, image->data + 4 * (p - p % W + (W - 1 - p % W)), 4 * sizeof(float));
     *out =
-        plx_model_encode(*tape, m, mirror ? 2 : 1, image->width, pictures, (plx_encoder_pose[]){pose, pose});
+        plx_model_encode(*tape, m, mirror ? 2 : 1, image->width, pictures, (plx_encoder_pose[]){pose, mirrored});
     return PLX_OK;
 }
 
