@@ -61,10 +61,14 @@ plx_filter plx_filter_gaussian(int radius, double sigma) {
 static inline __attribute__((always_inline)) void weighted_sum(const plx_filter *f, const float *const *line,
                                                                int at, int V, float *out) {
     plx_pixels sum[8] = {0};
+    const plx_pixels *middle = (const plx_pixels *)(line[f->radius] + at);
     for (int k = 0; k <= 2 * f->radius; k++) {
         const plx_pixels *from = (const plx_pixels *)(line[k] + at);
         const float weight = f->weight[k];
-        for (int v = 0; v < V; v++) sum[v] += weight * from[v];
+        if (f->differences)
+            for (int v = 0; v < V; v++) sum[v] += weight * (from[v] - middle[v]);
+        else
+            for (int v = 0; v < V; v++) sum[v] += weight * from[v];
     }
     for (int v = 0; v < V; v++) ((plx_pixels *)(out + at))[v] = sum[v];
 }

@@ -2,6 +2,7 @@
 #ifndef PLX_NERF_FILTER_H
 #define PLX_NERF_FILTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "nerf/nerf.h"
@@ -11,6 +12,8 @@ enum { PLX_FILTER_RADIUS = 10 }; /* the largest */
 typedef struct plx_filter {
     int radius;
     float weight[2 * PLX_FILTER_RADIUS + 1]; /* of the pixels at -radius .. radius */
+    bool
+        differences; /* weights of sum 0, of each pixel's difference from the middle one: exactly 0 where all are equal */
 } plx_filter;
 
 /* exp(-i^2 / (2 sigma^2)), sum 1; without its ends where they are below 1e-9 of the whole. */

@@ -136,7 +136,7 @@ static double feature_deviation(void) {
 
 /* First (edges) or second (points) derivative of a Gaussian; its positive part sums to 1, its negative to -1. */
 static plx_filter derivative(bool second) {
-    plx_filter f = {.radius = FEATURE_RADIUS};
+    plx_filter f = {.radius = FEATURE_RADIUS, .differences = true};
     double s = feature_deviation(), positive = 0, negative = 0, weight[2 * FEATURE_RADIUS + 1];
     for (int i = -f.radius; i <= f.radius; i++) {
         double g = exp(-(i * i) / (2 * s * s)), w = second ? (i * i / (s * s) - 1) * g : -i * g;
