@@ -29,8 +29,8 @@ static int encode(plx_tape **tape, plx_encoding *out, const plx_model *m, const 
     memcpy(pictures, image->data, sizeof(float) * floats);
     for (size_t p = 0; p < W * W && mirror; p++)
         memcpy(pictures + floats + 4 * p, image->data + 4 * (p - p % W + (W - 1 - p % W)), 4 * sizeof(float));
-    *out =
-        plx_model_encode(*tape, m, mirror ? 2 : 1, image->width, pictures, (plx_encoder_pose[]){pose, mirrored});
+    *out = plx_model_encode(*tape, m, mirror ? 2 : 1, image->width, pictures,
+                            (plx_encoder_pose[]){pose, mirrored});
     return PLX_OK;
 }
 
