@@ -71,6 +71,7 @@ static const plx_option options[] = {
 typedef struct source {
     const train_values *values;
     plx_catalogue catalogue;
+    int all;               /* the catalogue's objects, before --overfit cut it */
     plx_training_set *set; /* live meshes, or */
     plx_dataset *dataset;  /* views on disk */
 } source;
@@ -167,6 +168,7 @@ static int open_source(source *s) {
     if (v->views) return plx_dataset_open(&s->dataset, v->views);
     int status = plx_catalogue_load(&s->catalogue, v->catalogue);
     if (status) return status;
+    s->all = s->catalogue.count;
     for (int i = 0, n = 0; v->overfit && i < s->catalogue.count; i++) { /* cut it behind the first few */
         const plx_object *object = &s->catalogue.objects[i];
         if (object->split == PLX_TRAIN && object->train_ok && ++n == v->overfit) s->catalogue.count = i + 1;
@@ -273,6 +275,7 @@ static int run_train(const plx_run *run) {
     free(record);
     plx_training_set_free(s.set);
     plx_dataset_free(s.dataset);
+    if (s.all) s.catalogue.count = s.all; /* all are freed */
     if (!v->views) plx_catalogue_free(&s.catalogue);
     return status;
 }
