@@ -4,18 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-TESTED(sample_stratified)
-TESTED(sample_importance)
-TESTED(points_along)
-TESTED(seen_lengths)
-TESTED(ray_loss)
-TESTED(plane_variation)
-TESTED(clear_channels)
-TESTED(drop_faint)
-TESTED(condition_channels)
-TESTED(disturb)
-TESTED(cell_points)
-TESTED(cell_occupied)
 TESTED(lp_fwd)
 TESTED(lp_bwd)
 TESTED(loss_sum_fwd)
