@@ -203,8 +203,9 @@ TEST(image_file, exr_is_read_by_exrheader) {
                                         "(0 0) - (4 8)"};
     for (size_t i = 0; i < 4; i++) EXPECT(strstr(text, words[i]), "no \"%s\" in %s", words[i], text);
     snprintf(command, sizeof command, "exrinfo -s -a %s 2>&1", test_file("h.exr")); /* -s: strictly */
-    EXPECT(run(command, text, sizeof text) == 0 && strstr(text, "'R': half") && strstr(text, "'Z': float"),
-           "%s", text);
+    run(command, text,
+        sizeof text); /* exrinfo 3.1 exits with a variable that it never sets: its text counts */
+    EXPECT(strstr(text, "'R': half") && strstr(text, "'Z': float") && !strstr(text, "ERROR"), "%s", text);
 }
 
 TEST(image_file, bad_exr_files) {
