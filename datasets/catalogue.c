@@ -246,7 +246,7 @@ bool plx_object_is_free(const plx_object *object) {
 /* ---- objects ----------------------------------------------------------------------------------------------------- */
 
 /* What a stream of random numbers is for. */
-enum { FOR_SCALE = 1, FOR_LIGHT, FOR_DEFAULT_CAMERA, FOR_SRN_CAMERA };
+enum { FOR_SCALE = 1, FOR_LIGHT, FOR_DEFAULT_CAMERA, FOR_SRN_CAMERA, FOR_FOLD };
 
 /* FNV-1a, 64 bits. */
 static uint64_t hash_name(const char *name) {
@@ -257,6 +257,20 @@ static uint64_t hash_name(const char *name) {
 
 static plx_rng object_rng(uint64_t seed, const char *id, int purpose) {
     return plx_rng_fork((plx_rng){seed, hash_name(id)}, (uint64_t)purpose);
+}
+
+int plx_fold_of(const char *group) {
+    return (int)plx_rng_below(object_rng(0, group, FOR_FOLD), 0, PLX_FOLDS);
+}
+
+int plx_catalogue_select(const plx_catalogue *catalogue, const plx_selection *s, int *indices) {
+    int count = 0;
+    for (int i = 0; i < catalogue->count && !(s->limit && count == s->limit); i++) {
+        const plx_object *object = &catalogue->objects[i];
+        bool folded = s->fold == PLX_ALL_FOLDS || s->fold == plx_fold_of(object->group);
+        if (object->split == s->split && object->train_ok && folded) indices[count++] = i;
+    }
+    return count;
 }
 
 void plx_object_scale(const plx_object *object, int variant, float scale[3]) {

@@ -105,6 +105,21 @@ void plx_catalogue_free(plx_catalogue *catalogue);
 bool plx_object_is_free(const plx_object *object);
 const char *plx_split_name(enum plx_split split); /* "train", "validation", "test" */
 
+/* The half that the objects of a group are in, 0 or 1: a hash of its name, so that near-identical ones stay together. Two fields
+ * that learn from a half each leave every object with a field that did not see it. */
+enum { PLX_FOLDS = 2, PLX_ALL_FOLDS = -1 };
+int plx_fold_of(const char *group);
+
+/* Objects that are fit for training. */
+typedef struct plx_selection {
+    enum plx_split split;
+    int fold;  /* one half alone, or PLX_ALL_FOLDS */
+    int limit; /* no more than so many, the first of the catalogue; 0 = all */
+} plx_selection;
+
+/* Their numbers in the catalogue, ascending, into `indices` (catalogue->count). Returns how many. */
+int plx_catalogue_select(const plx_catalogue *catalogue, const plx_selection *selection, int *indices);
+
 /* Loads an object's mesh from the unpacked data folder; `variant` 0 is the object as it is, 1.. are baked
  * variants (per-axis scale 0.7 to 1.4, a function of (id, variant)). */
 int plx_object_scene(plx_scene **out, const plx_object *object, const char *data_directory, int variant);
@@ -128,9 +143,10 @@ int plx_protocol_views(plx_views *out, const plx_object *object, const char *dat
 
 typedef struct plx_training_set plx_training_set;
 
-/* Loads the split's objects that are fit for training; all threads. The catalogue must outlive the set. */
-int plx_training_set_open(plx_training_set **out, const plx_catalogue *catalogue, enum plx_split split,
-                          const char *data_directory, plx_progress_fn progress, void *user);
+/* Loads the selected objects; all threads. The catalogue must outlive the set. */
+int plx_training_set_open(plx_training_set **out, const plx_catalogue *catalogue,
+                          const plx_selection *selection, const char *data_directory,
+                          plx_progress_fn progress, void *user);
 void plx_training_set_free(plx_training_set *set);
 int plx_training_set_count(const plx_training_set *set);
 const plx_object *plx_training_set_object(const plx_training_set *set, int index);

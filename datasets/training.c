@@ -77,21 +77,31 @@ static int load_scenes(plx_training_set *set, const char *data_directory, plx_pr
     return status ? plx_fail(status, "%s", line) : PLX_OK;
 }
 
-int plx_training_set_open(plx_training_set **out, const plx_catalogue *catalogue, enum plx_split split,
-                          const char *data_directory, plx_progress_fn progress, void *user) {
+static int select_items(plx_training_set *set, const plx_catalogue *catalogue,
+                        const plx_selection *selection) {
+    int *indices = malloc(((size_t)catalogue->count + 1) * sizeof *indices);
+    set->items = calloc((size_t)catalogue->count + 1, sizeof *set->items);
+    int status = indices && set->items ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "training set: out of memory");
+    if (!status) set->count = plx_catalogue_select(catalogue, selection, indices);
+    for (int i = 0; i < set->count; i++) set->items[i].object = &catalogue->objects[indices[i]];
+    free(indices);
+    if (!status && !set->count)
+        status = plx_fail(PLX_ERROR_INPUT, "the catalogue holds no objects for training in %sthe split %s",
+                          selection->fold == PLX_ALL_FOLDS ? ""
+                          : selection->fold                ? "half 1 of "
+                                                           : "half 0 of ",
+                          plx_split_name(selection->split));
+    if (!status) qsort(set->items, (size_t)set->count, sizeof *set->items, compare_items);
+    return status;
+}
+
+int plx_training_set_open(plx_training_set **out, const plx_catalogue *catalogue,
+                          const plx_selection *selection, const char *data_directory,
+                          plx_progress_fn progress, void *user) {
     *out = NULL;
     plx_training_set *set = calloc(1, sizeof *set);
-    if (set) set->items = calloc((size_t)catalogue->count + 1, sizeof *set->items);
-    int status = set && set->items ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "training set: out of memory");
-    if (!status) {
-        for (int i = 0; i < catalogue->count; i++)
-            if (catalogue->objects[i].split == split && catalogue->objects[i].train_ok)
-                set->items[set->count++].object = &catalogue->objects[i];
-        qsort(set->items, (size_t)set->count, sizeof *set->items, compare_items);
-        if (!set->count)
-            status = plx_fail(PLX_ERROR_INPUT, "the catalogue holds no objects for training in the split %s",
-                              plx_split_name(split));
-    }
+    int status = set ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "training set: out of memory");
+    if (!status) status = select_items(set, catalogue, selection);
     if (!status) status = weigh_groups(set);
     if (!status) status = load_scenes(set, data_directory, progress, user);
     if (status)

@@ -124,20 +124,32 @@ static plx_disturbance draw_disturbance(int H, float strength, plx_rng rng) {
     return d;
 }
 
-plx_condition plx_condition_make(plx_tape *tape, const plx_field_operands *field, const plx_frame *frames,
-                                 int N, const plx_views *items, float strength, plx_rng rng) {
+/* The first targets of the source's items, each to its place in render (N,H,W,4). */
+static void render_source(plx_tape *tape, const plx_encoded *source, const plx_views *batch,
+                          plx_tensor *render, plx_rng rng) {
+    const int H = render->shape[1], W = render->shape[2];
+    const size_t pixels = (size_t)(H * W);
+    plx_camera *cameras = plx_arena_alloc(plx_tape_arena(tape), sizeof(plx_camera) * (size_t)source->N);
+    for (int k = 0; k < source->N; k++) cameras[k] = batch[source->items[k]].views[1].camera;
+    plx_tensor *composite =
+        plx_render_batch(tape, &source->field, source->frames, source->N, cameras, 16, 16, rng);
+    for (size_t k = 0; k < (size_t)source->N; k++)
+        plx_tape_kernels(tape)->condition_channels(pixels, composite->data + 5 * pixels * k,
+                                                   render->data + 4 * pixels * (size_t)source->items[k]);
+}
+
+plx_condition plx_condition_make(plx_tape *tape, int count, const plx_encoded *sources, int N,
+                                 const plx_views *batch, float strength, plx_rng rng) {
     plx_arena *arena = plx_tape_arena(tape);
-    plx_camera *cameras = plx_arena_alloc(arena, sizeof(plx_camera) * (size_t)N);
-    for (int n = 0; n < N; n++) cameras[n] = items[n].views[1].camera;
-    int H = cameras[0].height, W = cameras[0].width;
+    int H = batch[0].views[1].camera.height, W = batch[0].views[1].camera.width;
     size_t pixels = (size_t)(H * W);
-    plx_tensor *composite = plx_render_batch(tape, field, frames, N, cameras, 16, 16, plx_rng_fork(rng, 0));
     plx_tensor *render = plx_tape_tensor(tape, "condition", PLX_SHAPE(N, H, W, 4));
-    plx_tape_kernels(tape)->condition_channels(pixels * (size_t)N, composite->data, render->data);
+    for (int s = 0; s < count; s++)
+        render_source(tape, &sources[s], batch, render, plx_rng_fork(rng, s ? (uint64_t)(N + s) : 0));
     float *scratch = plx_tape_array(tape, sizeof(float) * 4 * pixels);
     float *truth = plx_arena_alloc(arena, sizeof(float) * 4 * pixels * (size_t)N);
     for (size_t n = 0; n < (size_t)N; n++) {
-        plx_condition_channels(pixels, items[n].views[1].colour.data, truth + 4 * pixels * n);
+        plx_condition_channels(pixels, batch[n].views[1].colour.data, truth + 4 * pixels * n);
         if (strength > 0)
             plx_tape_kernels(tape)->disturb(draw_disturbance(H, strength, plx_rng_fork(rng, 1 + n)), H, W,
                                             scratch, render->data + 4 * pixels * n);

@@ -171,7 +171,8 @@ typedef int (*plx_batch_fn)(const plx_batch_request *request, plx_views *out, vo
  * new one: a denoiser that saw only such renders learns to copy them. */
 enum plx_train_condition {
     PLX_TRAIN_CONDITION_BLURRED, /* the model's own, half of them blurred, with shifted colours and noise (condition_noise) */
-    PLX_TRAIN_CONDITION_OWN, /* the model's own */
+    PLX_TRAIN_CONDITION_OWN,      /* the model's own */
+    PLX_TRAIN_CONDITION_TWO_FOLD, /* of the one of `fold_models` whose field did not learn from the object */
 };
 
 typedef struct plx_train_options {
@@ -195,6 +196,11 @@ typedef struct plx_train_options {
     const char *predict;
     bool photometric; /* colour, joint: no loss from depth, even where the samples have it */
     enum plx_train_condition condition; /* denoiser, joint */
+    int fold; /* the half of the objects, 0 or 1, that the batches are drawn from; it stands in the record. -1: all */
+    /* Two-fold: model files that learned with fold 0 and with fold 1, in either order; and the half that an object is in,
+     * by its views' name, of batch_user. */
+    const char *fold_models[2];
+    int (*fold_of)(const char *name, void *user);
     const char
         *record; /* JSON object text put into the model's record (data hash, credits, options); or NULL */
     double save_seconds;

@@ -64,6 +64,16 @@ static char *config_text(const plx_model_config *c) {
     return text;
 }
 
+bool plx_model_same_field(const plx_model *a, const plx_model *b) {
+    plx_model_config c = a->config;
+    c.denoiser = b->config.denoiser;
+    c.size = b->config.size;
+    char *one = config_text(&c), *two = config_text(&b->config);
+    bool same = one && two && !strcmp(one, two);
+    free(one), free(two);
+    return same;
+}
+
 static bool in_range(int value, int low, int high) {
     return value >= low && value <= high;
 }

@@ -24,6 +24,9 @@ struct plx_model {
     char *record;       /* JSON text: how it was trained, on what, credits; NULL if new */
 };
 
+/* The same encoder, decoder and frame; the denoisers may differ. */
+bool plx_model_same_field(const plx_model *a, const plx_model *b);
+
 /* Fresh weights; `train` makes gradients and optimiser blocks. */
 int plx_model_create(plx_model **out, const plx_model_config *config, uint64_t seed, bool train);
 /* As plx_model_load, with optimiser blocks if `train`. */

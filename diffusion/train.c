@@ -5,20 +5,18 @@
 #include <string.h>
 
 #include "diffusion/condition.h"
-#include "diffusion/model.h"
 #include "diffusion/prefetch.h"
 #include "diffusion/supervise.h"
 #include "diffusion/train_model.h"
+#include "diffusion/train_record.h"
+#include "diffusion/two_fold.h"
 #include "diffusion/validate.h"
 #include "nerf/core/file.h"
 #include "nerf/tensor/memory.h"
 
-enum { PATH_SIZE = 4096, MAX_TERMS = 8 };
+enum { PATH_SIZE = 4096 };
 static const size_t step_arena = (size_t)16 << 30; /* address space */
 static const char state_format[] = "parallax-training-1";
-
-static const char *const stage_names[] = {"geometry", "colour", "denoiser", "joint"};
-static const char *const condition_names[] = {"blurred", "own"};
 
 plx_train_options plx_train_options_default(enum plx_train_stage stage) {
     plx_train_options o = {.stage = stage,
@@ -38,6 +36,7 @@ plx_train_options plx_train_options_default(enum plx_train_stage stage) {
                            .denoiser_width = 48,
                            .save_seconds = 600,
                            .log_every = 20,
+                           .fold = -1,
                            .condition_noise = 1};
     if (stage == PLX_STAGE_GEOMETRY) {
         o.size = 32;
@@ -51,32 +50,40 @@ plx_train_options plx_train_options_default(enum plx_train_stage stage) {
 
 /* ---- the run ---------------------------------------------------------------------------------------------------- */
 
-typedef struct term {
-    const char *name;
-    plx_tensor *loss;
+enum term { COLOUR, LIKELIHOOD, HIT_COLOUR, SURFACE, ELEVATION, DENOISE, TERMS };
+static const char *const term_names[TERMS] = {"colour",  "likelihood", "hit_colour",
+                                              "surface", "elevation",  "denoise"};
+
+/* A loss; a step has some of them. */
+typedef struct term_sum {
+    plx_tensor *loss; /* this step's, or NULL */
     float factor;
-    double sum; /* since the last log line */
-} term;
+    double sum; /* since the last log line, of `steps` steps that had it */
+    int64_t steps;
+} term_sum;
 
 /* What a step on a device with its own memory leaves there for the log: read when a line is due, so that no step waits. */
 typedef struct step_record {
     double norm;
-    float loss[MAX_TERMS];
+    float loss[TERMS];
 } step_record;
 
 typedef struct trainer {
     const plx_train_options *o;
+    void *batch_user;
     plx_model *model;
+    plx_two_fold two; /* where the condition is two-fold */
     plx_optimiser optimiser;
     plx_tape *tape;
     int64_t step;
-    term terms[MAX_TERMS];
-    int count;
-    float shown; /* the first term, as last read */
+    term_sum terms[TERMS];
+    enum term first; /* of those that a step has: the same in every step; */
+    float shown;     /* as last read */
     step_record *records,
         *copies; /* (log_every) the device's, and the host's of them; NULL where the host is the device */
-    int *record_terms, pending; /* (log_every) how many terms each has; how many records are not read yet */
-    int64_t logged;             /* step of the last log line */
+    unsigned *record_terms; /* (log_every) bit i: it has term i */
+    int pending;            /* records that are not read yet */
+    int64_t logged;         /* step of the last log line */
     double norm_sum, log_time, save_time;
     double waited; /* seconds for data, up to the last log line */
     FILE *log;
@@ -87,106 +94,114 @@ static void path_in(char out[PATH_SIZE], const trainer *t, const char *name) {
     snprintf(out, PATH_SIZE, "%s/%s", t->o->folder, name);
 }
 
-static void add_term(trainer *t, int *at, const char *name, plx_tensor *loss, float factor) {
-    if (!loss) return;
-    term *x = &t->terms[(*at)++];
-    PLX_CHECK(*at <= MAX_TERMS, "train: more than %d loss terms", MAX_TERMS);
-    x->name = name, x->loss = loss, x->factor = factor;
-    if (*at > t->count) t->count = *at;
+static void set_term(trainer *t, enum term i, plx_tensor *loss, float factor) {
+    t->terms[i].loss = loss, t->terms[i].factor = factor;
 }
 
 /* ---- one step ------------------------------------------------------------------------------------------------------ */
 
-typedef struct encoded {
-    plx_encoder_pose *poses;
-    plx_frame *frames;
-    plx_encoding encoding;
-    plx_field_operands field;
-} encoded;
-
 /* Elevations are told with +-2 degrees of error (with 7 the network learned not to trust them), and withheld from a
  * fifth of the items. */
-static encoded encode_batch(trainer *t, const plx_views *items, plx_rng rng) {
-    const plx_train_options *o = t->o;
-    plx_arena *arena = plx_tape_arena(t->tape);
-    size_t N = (size_t)o->batch, pixels = (size_t)(o->size * o->size);
-    encoded e = {.poses = plx_arena_alloc(arena, sizeof(plx_encoder_pose) * N),
-                 .frames = plx_arena_alloc(arena, sizeof(plx_frame) * N)};
-    float *rgba = plx_arena_alloc(arena, sizeof(float) * 4 * pixels * N);
+static const plx_encoder_pose *draw_poses(trainer *t, const plx_views *batch, plx_rng rng) {
+    size_t N = (size_t)t->o->batch;
+    plx_encoder_pose *poses = plx_arena_alloc(plx_tape_arena(t->tape), sizeof *poses * N);
     for (size_t n = 0; n < N; n++) {
-        const plx_view *input = &items[n].views[0];
-        PLX_CHECK(
-            input->colour.height == o->size && input->colour.width == o->size && input->colour.channels == 4,
-            "train: an input of %dx%dx%d", input->colour.height, input->colour.width, input->colour.channels);
-        memcpy(rgba + 4 * pixels * n, input->colour.data, sizeof(float) * 4 * pixels);
-        e.poses[n] = plx_encoder_pose_of(&input->camera, plx_rng_uniform(rng, 2 * n) >= 0.2f);
-        e.poses[n].elevation += (plx_rng_uniform(rng, 2 * n + 1) * 2 - 1) * 2 * (float)M_PI / 180;
-        e.frames[n] = plx_frame_make(t->model->config.frame, &input->camera, PLX_SCENE_RADIUS);
+        const plx_view *input = &batch[n].views[0];
+        PLX_CHECK(input->colour.height == t->o->size, "train: an input of %d rows", input->colour.height);
+        poses[n] = plx_encoder_pose_of(&input->camera, plx_rng_uniform(rng, 2 * n) >= 0.2f);
+        poses[n].elevation += (plx_rng_uniform(rng, 2 * n + 1) * 2 - 1) * 2 * (float)M_PI / 180;
     }
-    e.encoding = plx_model_encode(t->tape, t->model, o->batch, o->size, rgba, e.poses);
-    e.field = plx_model_operands(t->model, &e.encoding);
-    return e;
+    return poses;
+}
+
+static plx_encoded encode_batch(trainer *t, const plx_views *batch, const plx_encoder_pose *poses) {
+    int N = t->o->batch, *items = plx_arena_alloc(plx_tape_arena(t->tape), sizeof *items * (size_t)N);
+    for (int n = 0; n < N; n++) items[n] = n;
+    return plx_encode_items(t->tape, t->model, N, items, batch, poses);
 }
 
 static bool has_depth(const plx_views *items) {
     return items[0].views[0].depth.data != NULL;
 }
 
-static void field_terms(trainer *t, int *at, const encoded *e, const plx_views *items, plx_rng rng) {
+static void field_terms(trainer *t, const plx_encoded *e, const plx_views *batch,
+                        const plx_encoder_pose *poses, plx_rng rng) {
     const plx_train_options *o = t->o;
     float done = (float)t->step / (float)o->steps;
     bool geometry_stage = o->stage == PLX_STAGE_GEOMETRY;
-    plx_supervision s = plx_supervise(plx_tape_arena(t->tape), o->batch, items, o->input_rays, o->target_rays,
+    plx_supervision s = plx_supervise(plx_tape_arena(t->tape), o->batch, batch, o->input_rays, o->target_rays,
                                       plx_rng_fork(rng, 1));
     if (!geometry_stage)
-        add_term(
-            t, at, "colour",
+        set_term(
+            t, COLOUR,
             plx_loss_photometric(t->tape, &e->field, e->frames, &s, o->coarse, o->fine, plx_rng_fork(rng, 2)),
             1);
-    if (has_depth(items) && !o->photometric) {
+    if (has_depth(batch) && !o->photometric) {
         plx_geometry_loss g = plx_loss_geometry(t->tape, &e->field, e->frames, &s, plx_rng_fork(rng, 3));
-        add_term(t, at, "likelihood", g.likelihood, geometry_stage ? 0.1f : 0.01f);
-        add_term(t, at, "hit_colour", g.colour, geometry_stage ? 0.5f : 0.05f);
-        add_term(t, at, "surface", plx_loss_surface(t->tape, &e->encoding, e->frames, items),
+        set_term(t, LIKELIHOOD, g.likelihood, geometry_stage ? 0.1f : 0.01f);
+        set_term(t, HIT_COLOUR, g.colour, geometry_stage ? 0.5f : 0.05f);
+        set_term(t, SURFACE, plx_loss_surface(t->tape, &e->encoding, e->frames, batch),
                  geometry_stage ? 0.5f - 0.4f * done : 0.1f);
     }
-    add_term(t, at, "elevation", plx_loss_elevation(t->tape, &e->encoding, e->poses, items), 0.1f);
+    set_term(t, ELEVATION, plx_loss_elevation(t->tape, &e->encoding, poses, batch), 0.1f);
 }
 
-static void denoiser_terms(trainer *t, int *at, const encoded *e, const plx_views *items, plx_rng rng) {
+/* The batch as the fields encode it that render the denoiser's condition: `own`, or (two-fold) others. */
+static int condition_sources(plx_encoded sources[PLX_HALVES], trainer *t, const plx_encoded *own,
+                             const plx_views *batch, const plx_encoder_pose *poses) {
+    int N = t->o->batch, *half;
+    if (t->o->condition != PLX_TRAIN_CONDITION_TWO_FOLD) {
+        sources[0] = *own;
+        return 1;
+    }
+    half = plx_arena_alloc(plx_tape_arena(t->tape), sizeof *half * (size_t)N);
+    for (int n = 0; n < N; n++) {
+        half[n] = t->o->fold_of(batch[n].name, t->batch_user);
+        PLX_CHECK(half[n] == 0 || half[n] == 1, "train: '%s' in half %d", batch[n].name, half[n]);
+    }
+    return plx_two_fold_encode(sources, t->tape, &t->two, N, half, batch, poses);
+}
+
+static void denoiser_terms(trainer *t, const plx_encoded *e, const plx_views *batch,
+                           const plx_encoder_pose *poses, plx_rng rng) {
     plx_denoiser denoiser = plx_model_denoiser(t->model);
     plx_denoiser_training training = plx_denoiser_training_default();
     bool blurred = t->o->condition == PLX_TRAIN_CONDITION_BLURRED;
+    plx_encoded sources[PLX_HALVES];
+    int count = condition_sources(sources, t, e, batch, poses);
     plx_condition condition =
-        plx_condition_make(t->tape, &e->field, e->frames, t->o->batch, items,
+        plx_condition_make(t->tape, count, sources, t->o->batch, batch,
                            blurred ? (float)t->o->condition_noise : 0, plx_rng_fork(rng, 4));
-    plx_denoiser_batch batch = {.views = condition.truth,
+    plx_denoiser_batch views = {.views = condition.truth,
                                 .render = condition.render,
                                 .context = plx_condition_context(t->tape, &e->encoding)};
-    add_term(t, at, "denoise", plx_denoiser_loss(t->tape, &denoiser, &training, &batch, plx_rng_fork(rng, 5)),
-             1);
+    set_term(t, DENOISE, plx_denoiser_loss(t->tape, &denoiser, &training, &views, plx_rng_fork(rng, 5)), 1);
 }
 
-static int take_loss(trainer *t, int64_t step, int i, float loss) {
+static int take_loss(trainer *t, int64_t step, enum term i, float loss) {
     t->terms[i].sum += loss;
-    if (i == 0) t->shown = loss;
+    t->terms[i].steps++;
+    if (i == t->first) t->shown = loss;
     if (isfinite(loss)) return PLX_OK;
-    return plx_fail(PLX_ERROR_NUMERIC, "step %lld: the loss '%s' is %g", (long long)step, t->terms[i].name,
+    return plx_fail(PLX_ERROR_NUMERIC, "step %lld: the loss '%s' is %g", (long long)step, term_names[i],
                     loss);
 }
 
-static int note_losses(trainer *t, int count) {
+static int note_losses(trainer *t) {
     const plx_memory *memory = plx_tape_memory(t->tape);
-    if (memory) t->record_terms[t->pending] = count;
-    for (int i = 0; i < count; i++) {
+    unsigned had = 0;
+    for (enum term i = 0; i < TERMS; i++) {
+        if (!t->terms[i].loss) continue;
         const float *loss = t->terms[i].loss->data;
         int status = PLX_OK;
+        had |= 1u << i;
         if (memory)
             memory->copy(&t->records[t->pending].loss[i], loss, sizeof *loss);
         else
             status = take_loss(t, t->step, i, *loss);
         if (status) return status;
     }
+    if (memory) t->record_terms[t->pending] = had;
     return PLX_OK;
 }
 
@@ -206,7 +221,8 @@ static int read_records(trainer *t, int64_t next) {
     t->pending = 0;
     memory->read(t->copies, t->records, sizeof *t->copies * (size_t)count);
     for (int k = 0; k < count && bad == count; k++) {
-        for (int i = 0; i < t->record_terms[k]; i++) {
+        for (enum term i = 0; i < TERMS; i++) {
+            if (!(t->record_terms[k] >> i & 1)) continue;
             status = take_loss(t, next - count + k, i, t->copies[k].loss[i]);
             if (status) return status;
         }
@@ -217,25 +233,34 @@ static int read_records(trainer *t, int64_t next) {
     return status ? fail_in_step(status, next - count + bad) : PLX_OK;
 }
 
-static int compute_step(trainer *t, const plx_views *items) {
+/* The sum of the losses that the step has, times their factors. */
+static plx_tensor *sum_terms(trainer *t) {
+    plx_tensor *losses[TERMS];
+    float factors[TERMS];
+    int count = 0;
+    for (enum term i = TERMS; i-- > 0;)
+        if (t->terms[i].loss) t->first = i;
+    for (enum term i = 0; i < TERMS; i++)
+        if (t->terms[i].loss) losses[count] = t->terms[i].loss, factors[count++] = t->terms[i].factor;
+    return plx_loss_sum(t->tape, count, losses, factors);
+}
+
+static int compute_step(trainer *t, const plx_views *batch) {
     plx_rng rng = plx_rng_fork((plx_rng){t->o->seed, 0x7472}, (uint64_t)t->step);
     bool frozen = t->o->stage == PLX_STAGE_DENOISER;
-    int at = 0;
     plx_tape_reset(t->tape);
     plx_params_zero_grad(t->model->params);
     plx_tape_set_recording(t->tape, !frozen);
-    encoded e = encode_batch(t, items, plx_rng_fork(rng, 0));
-    if (!frozen) field_terms(t, &at, &e, items, rng);
+    for (enum term i = 0; i < TERMS; i++) t->terms[i].loss = NULL;
+    const plx_encoder_pose *poses = draw_poses(t, batch, plx_rng_fork(rng, 0));
+    plx_encoded e = encode_batch(t, batch, poses);
+    if (!frozen) field_terms(t, &e, batch, poses, rng);
     plx_tape_set_recording(t->tape, true);
-    if (frozen || t->o->stage == PLX_STAGE_JOINT) denoiser_terms(t, &at, &e, items, rng);
-    plx_tensor *losses[MAX_TERMS];
-    float factors[MAX_TERMS];
-    for (int i = 0; i < at; i++) {
-        losses[i] = t->terms[i].loss, factors[i] = t->terms[i].factor;
-    }
-    int status = note_losses(t, at);
+    if (frozen || t->o->stage == PLX_STAGE_JOINT) denoiser_terms(t, &e, batch, poses, rng);
+    plx_tensor *loss = sum_terms(t);
+    int status = note_losses(t);
     if (status) return status;
-    plx_tape_backward(t->tape, plx_loss_sum(t->tape, at, losses, factors));
+    plx_tape_backward(t->tape, loss);
     double norm = 0;
     const plx_memory *memory = plx_tape_memory(t->tape);
     float rate = t->o->rate * (float)plx_rate_schedule(t->step, t->o->warmup, t->o->steps, 0.02);
@@ -265,10 +290,14 @@ static void log_losses(trainer *t, double waited) {
     double now = plx_now(), seconds = now - t->log_time;
     json_t *line = json_object();
     json_object_set_new(line, "step", json_integer(t->step));
-    json_object_set_new(line, "stage", json_string(stage_names[t->o->stage]));
-    for (int i = 0; i < t->count; i++) {
-        json_object_set_new(line, t->terms[i].name, json_real(t->terms[i].sum / (double)steps));
-        t->terms[i].sum = 0;
+    json_object_set_new(line, "stage", json_string(plx_train_stage_name(t->o->stage)));
+    if (t->o->stage >= PLX_STAGE_DENOISER)
+        json_object_set_new(line, "condition", json_string(plx_train_condition_name(t->o->condition)));
+    if (t->o->fold >= 0) json_object_set_new(line, "fold", json_integer(t->o->fold));
+    for (enum term i = 0; i < TERMS; i++) {
+        term_sum *term = &t->terms[i];
+        if (term->steps) json_object_set_new(line, term_names[i], json_real(term->sum / (double)term->steps));
+        term->sum = 0, term->steps = 0;
     }
     json_object_set_new(line, "gradient_norm", json_real(t->norm_sum / (double)steps));
     json_object_set_new(line, "seconds_per_step", json_real(seconds / (double)steps));
@@ -284,52 +313,15 @@ static void log_losses(trainer *t, double waited) {
 
 /* ---- state ------------------------------------------------------------------------------------------------------------- */
 
-/* This stage's entry in the model's record; replaces the entry of an earlier save of the same run. */
-static int record_stage(trainer *t) {
-    json_t *record = t->model->record ? json_loads(t->model->record, 0, NULL) : json_object(), *stages;
-    if (!json_is_object(record)) {
-        json_decref(record);
-        record = json_object();
-    }
-    if (t->o->record) {
-        json_t *given = json_loads(t->o->record, 0, NULL);
-        if (json_is_object(given)) json_object_update(record, given);
-        json_decref(given);
-    }
-    stages = json_object_get(record, "stages");
-    if (!json_is_array(stages)) {
-        stages = json_array();
-        json_object_set_new(record, "stages", stages);
-    }
-    const plx_train_options *o = t->o;
-    json_t *last = json_array_get(stages, json_array_size(stages) - 1);
-    if (json_is_true(json_object_get(last, "open"))) json_array_remove(stages, json_array_size(stages) - 1);
-    json_t *entry = json_pack("{s:s, s:I, s:I, s:i, s:i, s:i, s:f, s:I, s:f}", "stage", stage_names[o->stage],
-                              "steps", (json_int_t)t->step, "of", (json_int_t)o->steps, "batch", o->batch,
-                              "size", o->size, "targets", o->targets, "rate", (double)o->rate, "seed",
-                              (json_int_t)o->seed, "validation_psnr", t->best);
-    if (o->stage >= PLX_STAGE_DENOISER)
-        json_object_set_new(entry, "condition", json_string(condition_names[o->condition]));
-    if (o->photometric) json_object_set_new(entry, "photometric", json_true());
-    if (t->step < o->steps) json_object_set_new(entry, "open", json_true());
-    json_array_append_new(stages, entry);
-    char *text = json_dumps(record, JSON_REAL_PRECISION(6));
-    json_decref(record);
-    if (!text) return plx_fail(PLX_ERROR_MEMORY, "record: out of memory");
-    free(t->model->record);
-    t->model->record = text;
-    return PLX_OK;
-}
-
 static int save(trainer *t) {
     char path[PATH_SIZE], text[32];
     plx_checkpoint *file = NULL;
-    int status = record_stage(t);
+    int status = plx_record_stage(t->model, t->o, t->step, t->best);
     path_in(path, t, "model.safetensors");
     if (!status) status = plx_model_save(t->model, path, true, true);
     if (!status) status = plx_checkpoint_create(&file);
     if (!status) status = plx_checkpoint_set(file, "format", state_format);
-    if (!status) status = plx_checkpoint_set(file, "stage", stage_names[t->o->stage]);
+    if (!status) status = plx_checkpoint_set(file, "stage", plx_train_stage_name(t->o->stage));
     snprintf(text, sizeof text, "%lld", (long long)t->step);
     if (!status) status = plx_checkpoint_set(file, "step", text);
     snprintf(text, sizeof text, "%.17g", t->best);
@@ -358,9 +350,11 @@ static int resume(trainer *t) {
     const char *record = plx_checkpoint_get(file, "record");
     if (!format || strcmp(format, state_format) || !stage || !step || !best || !record)
         status = plx_fail(PLX_ERROR_INPUT, "%s: not a training state of this version", path);
-    else if (strcmp(stage, stage_names[t->o->stage]))
+    else if (strcmp(stage, plx_train_stage_name(t->o->stage)))
         status = plx_fail(PLX_ERROR_INPUT, "%s: a run of stage '%s'; use another folder for stage '%s'", path,
-                          stage, stage_names[t->o->stage]);
+                          stage, plx_train_stage_name(t->o->stage));
+    else if (plx_record_last_fold(record) != t->o->fold)
+        status = plx_fail(PLX_ERROR_INPUT, "%s: a run with another --fold; use another folder", path);
     if (!status) status = plx_params_load_state(t->model->params, file);
     if (!status) {
         t->step = t->optimiser.step = strtoll(step, NULL, 10);
@@ -398,6 +392,8 @@ static int open_run(trainer *t) {
     if (!status) status = plx_tape_create(&t->tape, device, step_arena, true);
     if (!status) status = make_records(t);
     if (!status) status = plx_train_model(&t->model, t->o);
+    if (!status && t->o->stage >= PLX_STAGE_DENOISER && t->o->condition == PLX_TRAIN_CONDITION_TWO_FOLD)
+        status = plx_two_fold_open(&t->two, t->o, t->model);
     if (!status) status = resume(t);
     if (status < 0) return status;
     t->optimiser.weight_decay = 0.01f;
@@ -425,8 +421,9 @@ static int validate(trainer *t, const plx_validation *v) {
     plx_params_use_ema(t->model->params, false);
     if (status) return status;
     if (r.psnr > t->best) t->best = r.psnr;
-    json_t *line = json_pack("{s:I, s:f, s:f, s:f}", "step", (json_int_t)t->step, "validation_psnr", r.psnr,
-                             "validation_iou", r.iou, "validation_iou_60_120", r.iou_side);
+    json_t *line = json_pack("{s:I, s:I, s:f, s:f, s:f}", "step", (json_int_t)t->step, "encodes",
+                             (json_int_t)(t->step * t->o->batch), "validation_psnr", r.psnr, "validation_iou",
+                             r.iou, "validation_iou_60_120", r.iou_side);
     if (r.levels) json_object_set_new(line, "swapped_input", json_real(r.swap_overall));
     for (int i = 0; i < r.levels; i++) {
         char key[48];
@@ -447,7 +444,7 @@ static int validate(trainer *t, const plx_validation *v) {
 
 int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_user,
               const plx_validation *validation, plx_progress_fn progress, void *user) {
-    trainer t = {.o = options, .optimiser = plx_optimiser_default()};
+    trainer t = {.o = options, .batch_user = batch_user, .optimiser = plx_optimiser_default()};
     plx_prefetch *prefetch = NULL;
     plx_views *items;
     int status = open_run(&t);
@@ -463,7 +460,7 @@ int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_
         const bool log = t.step % options->log_every == 0 || t.step == options->steps;
         if (log || t.pending == options->log_every) status = read_records(&t, t.step);
         if (status) break;
-        snprintf(note, sizeof note, "%s %.4f", t.terms[0].name, (double)t.shown);
+        snprintf(note, sizeof note, "%s %.4f", term_names[t.first], (double)t.shown);
         if (log) log_losses(&t, plx_prefetch_waited(prefetch));
         if (ferror(t.log)) {
             status = plx_fail(PLX_ERROR_IO, "%s/log.jsonl: cannot be written", options->folder);
@@ -483,6 +480,7 @@ int plx_train(const plx_train_options *options, plx_batch_fn batch, void *batch_
     plx_prefetch_stop(prefetch);
     free_records(&t);
     plx_tape_free(t.tape);
+    plx_two_fold_free(&t.two);
     plx_model_free(t.model);
     if (t.log) fclose(t.log);
     return status;

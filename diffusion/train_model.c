@@ -1,24 +1,9 @@
 #include "diffusion/train_model.h"
 
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "diffusion/config.h"
-
-/* A model that another run left half-way keeps that run's entry: it is closed. */
-static int close_record(plx_model *m) {
-    json_t *record = m->record ? json_loads(m->record, 0, NULL) : NULL, *entry;
-    size_t i;
-    if (!record) return PLX_OK;
-    json_array_foreach(json_object_get(record, "stages"), i, entry) json_object_del(entry, "open");
-    char *text = json_dumps(record, JSON_REAL_PRECISION(6));
-    json_decref(record);
-    if (!text) return plx_fail(PLX_ERROR_MEMORY, "record: out of memory");
-    free(m->record);
-    m->record = text;
-    return PLX_OK;
-}
+#include "diffusion/train_record.h"
 
 /* `from` with a fresh denoiser of another width or prediction. */
 static int change_denoiser(plx_model **model, int width, enum plx_prediction prediction, uint64_t seed) {
@@ -55,7 +40,7 @@ static int from_file(plx_model **out, const plx_train_options *o) {
     if (!status) status = must_be(o->init, "heads", plx_heads_name(encoder->heads), o->heads);
     if (!status && (denoiser->unet.width != o->denoiser_width || denoiser->prediction != prediction))
         status = change_denoiser(&model, o->denoiser_width, prediction, o->seed);
-    if (!status) status = close_record(model);
+    if (!status) status = plx_record_close(model);
     if (status)
         plx_model_free(model);
     else

@@ -6,6 +6,7 @@
 #include "tests/test.h"
 #include "tests/tiny_model.h"
 
+#include <jansson.h>
 #include <omp.h>
 #include <unistd.h>
 
@@ -272,6 +273,31 @@ TEST(train, photometric_leaves_depth_out) {
     REQUIRE(plx_model_load(&model, path) == 0, "%s", plx_error());
     EXPECT(strstr(plx_model_record(model), "\"photometric\""), "%s", plx_model_record(model));
     plx_model_free(model);
+}
+
+/* A loss is logged under its own name, and in the steps that have it: elevation only where one of the items had it withheld. */
+TEST(train, losses_are_logged_by_name) {
+    char path[300], line[1024];
+    int with = 0, lines = 0;
+    plx_train_options o = small(PLX_STAGE_JOINT, NULL);
+    folder_path(path, "joint-log");
+    o.folder = path;
+    o.steps = 8;
+    REQUIRE(plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL) == 0, "%s", plx_error());
+    folder_path(path, "joint-log/log.jsonl");
+    FILE *log = fopen(path, "r");
+    REQUIRE(log, "no log");
+    while (fgets(line, sizeof line, log)) {
+        static const char *const always[] = {"colour", "likelihood", "hit_colour", "surface", "denoise"};
+        json_t *json = json_loads(line, 0, NULL);
+        for (int i = 0; i < 5; i++)
+            EXPECT(json_number_value(json_object_get(json, always[i])) > 0, "%s: %s", always[i], line);
+        with += json_object_get(json, "elevation") != NULL;
+        json_decref(json);
+        lines++;
+    }
+    fclose(log);
+    EXPECT(lines == 8 && with > 0 && with < 8, "%d of %d lines with elevation", with, lines);
 }
 
 /* Another prediction is another denoiser; the field stays. Going on keeps it. */

@@ -7,9 +7,11 @@
 
 #define DEGREE 0.017453293f
 
+static const plx_selection all = {PLX_TRAIN, PLX_ALL_FOLDS, 0};
+
 static plx_training_set *open_small(plx_catalogue *catalogue) {
     plx_training_set *set;
-    if (load_small(catalogue) || plx_training_set_open(&set, catalogue, PLX_TRAIN, small_set(), NULL, NULL)) {
+    if (load_small(catalogue) || plx_training_set_open(&set, catalogue, &all, small_set(), NULL, NULL)) {
         printf("    %s\n", plx_error());
         return NULL;
     }
@@ -398,14 +400,46 @@ TEST(training, groups_are_weighted) {
     plx_catalogue_free(&catalogue);
 }
 
+/* The two halves: no object in both or in neither, no group in both, and of the same objects again the same. */
+TEST(training, folds_are_disjoint_and_cover_all) {
+    plx_catalogue catalogue;
+    REQUIRE(plx_catalogue_load(&catalogue, "datasets/objects.tsv") == 0, "%s", plx_error());
+    int *indices = malloc(sizeof *indices * (size_t)catalogue.count * 3), *half[2] = {indices, NULL};
+    REQUIRE(indices, "no memory");
+    int *whole = indices + 2 * catalogue.count, count[2];
+    half[1] = indices + catalogue.count;
+    int total = plx_catalogue_select(&catalogue, &all, whole);
+    for (int h = 0; h < 2; h++)
+        count[h] = plx_catalogue_select(&catalogue, &(plx_selection){PLX_TRAIN, h, 0}, half[h]);
+    EXPECT(count[0] + count[1] == total, "%d and %d of %d objects", count[0], count[1], total);
+    EXPECT(abs(count[0] - count[1]) < total / 5, "%d against %d objects", count[0], count[1]);
+    for (int i = 0, at[2] = {0, 0}; i < total; i++) { /* all ascend */
+        int h = at[0] < count[0] && half[0][at[0]] == whole[i] ? 0 : 1;
+        EXPECT(at[h] < count[h] && half[h][at[h]] == whole[i], "object %d is in neither half", whole[i]);
+        at[h]++;
+    }
+    for (int i = 0; i < count[0]; i++)
+        for (int j = 0; j < count[1]; j++)
+            EXPECT(strcmp(catalogue.objects[half[0][i]].group, catalogue.objects[half[1][j]].group) != 0,
+                   "group %s is in both halves", catalogue.objects[half[0][i]].group);
+    /* The function itself stays: models on disk are of these halves. */
+    EXPECT(plx_fold_of("Scopia-door") == 0 && plx_fold_of("Scopia-bar_table") == 1,
+           "the halves have changed");
+    const plx_selection few = {PLX_TRAIN, 1, 5};
+    EXPECT(plx_catalogue_select(&catalogue, &few, half[0]) == 5 && !memcmp(half[0], half[1], 5 * sizeof(int)),
+           "a limit takes the first");
+    free(indices);
+    plx_catalogue_free(&catalogue);
+}
+
 TEST(training, bad_input) {
     plx_catalogue catalogue;
     plx_training_set *set;
     REQUIRE(load_small(&catalogue) == 0, "%s", plx_error());
-    EXPECT(plx_training_set_open(&set, &catalogue, PLX_VALIDATION, small_set(), NULL, NULL) ==
-               PLX_ERROR_INPUT,
+    const plx_selection none = {PLX_VALIDATION, PLX_ALL_FOLDS, 0};
+    EXPECT(plx_training_set_open(&set, &catalogue, &none, small_set(), NULL, NULL) == PLX_ERROR_INPUT,
            "a split without objects");
-    EXPECT(plx_training_set_open(&set, &catalogue, PLX_TRAIN, "/nowhere", NULL, NULL) < 0 && !set,
+    EXPECT(plx_training_set_open(&set, &catalogue, &all, "/nowhere", NULL, NULL) < 0 && !set,
            "no data folder");
     EXPECT(strstr(plx_error(), "/nowhere"), "%s", plx_error());
     plx_catalogue_free(&catalogue);

@@ -5,8 +5,9 @@
 #include <string.h>
 
 typedef struct train_values {
-    const char *output, *data, *catalogue, *views, *init, *frame, *planes, *heads, *predict, *store;
-    int stage, condition, batch, size, denoiser_width, targets, warmup, variants, validate,
+    const char *output, *data, *catalogue, *views, *init, *frame, *planes, *heads, *predict, *store,
+        *fold_models;
+    int stage, condition, fold, batch, size, denoiser_width, targets, warmup, variants, validate,
         validation_objects, overfit;
     int64_t steps, seed;
     float rate, save_minutes, condition_noise;
@@ -41,8 +42,14 @@ static const plx_option options[] = {
      .help = "colour, joint: pixels alone are compared, what depth tells is left out"},
     {PLX_OPTION_TEXT, "predict", 0, AT(predict), NULL, .word = "v|eps",
      .help = "of a fresh denoiser; a model with another gets a fresh one (default v)"},
-    {PLX_OPTION_CHOICE, "condition", 0, AT(condition), "blurred", .word = "blurred|own",
-     .help = "the renders that the denoiser learns from: the field's own, or disturbed ones"},
+    {PLX_OPTION_CHOICE, "condition", 0, AT(condition), "blurred", .word = "blurred|own|two-fold",
+     .help =
+         "the renders that the denoiser learns from: the field's own, disturbed or as they are; or by that "
+         "of --fold-models which did not see the object"},
+    {PLX_OPTION_CHOICE, "fold", 0, AT(fold), "all", .word = "all|0|1",
+     .help = "learn from this half of the objects alone; variants of one stay together"},
+    {PLX_OPTION_TEXT, "fold-models", 0, AT(fold_models), NULL, .word = "FILE,FILE",
+     .help = "two-fold: models trained with --fold 0 and with --fold 1"},
     {PLX_OPTION_INT, "denoiser-width", 0, AT(denoiser_width), "48", 16, 512,
      .help = "of a fresh denoiser; a model with another gets a fresh one"},
     {PLX_OPTION_TEXT, "data", 0, AT(data), "data", .word = "DIR",
@@ -71,7 +78,7 @@ static const plx_option options[] = {
 typedef struct source {
     const train_values *values;
     plx_catalogue catalogue;
-    int all;               /* the catalogue's objects, before --overfit cut it */
+    int *chosen, count;    /* (count) what is trained on: numbers in the catalogue, or in the data set */
     plx_training_set *set; /* live meshes, or */
     plx_dataset *dataset;  /* views on disk */
 } source;
@@ -97,7 +104,7 @@ static int dataset_batch(const plx_batch_request *request, plx_views *out, void 
     const source *s = user;
     plx_rng rng = plx_rng_fork(plx_rng_fork((plx_rng){request->seed, 0x6473}, (uint64_t)request->step),
                                (uint64_t)request->item);
-    int object = (int)plx_rng_below(rng, 0, (uint32_t)plx_dataset_count(s->dataset)), indices[65];
+    int object = s->chosen[plx_rng_below(rng, 0, (uint32_t)s->count)], indices[65];
     int views = plx_dataset_view_count(s->dataset, object);
     for (int k = 0; k <= request->targets; k++)
         indices[k] = (int)plx_rng_below(rng, (uint64_t)(1 + k), (uint32_t)views);
@@ -115,26 +122,26 @@ static int save_sheet(const char *path, const plx_image *sheet, void *user) {
     return plx_png_save(path, sheet);
 }
 
+/* Of the validation split, evenly over the catalogue; or (--overfit) what is trained on. */
 static int validation_views(plx_validation *v, const source *s, int size) {
     const train_values *values = s->values;
-    int wanted = values->overfit ? values->overfit : values->validation_objects;
-    plx_views *items = calloc((size_t)wanted, sizeof *items);
-    if (!items) return plx_fail(PLX_ERROR_MEMORY, "validation: out of memory");
-    enum plx_split split = values->overfit ? PLX_TRAIN : PLX_VALIDATION;
-    int count = 0, status = PLX_OK, usable = 0;
-    for (int i = 0; i < s->catalogue.count; i++)
-        usable += s->catalogue.objects[i].split == split && s->catalogue.objects[i].train_ok;
-    if (values->overfit && wanted < usable) usable = wanted; /* the set's own first objects */
-    for (int i = 0, seen = 0; i < s->catalogue.count && count < wanted && !status; i++) {
-        const plx_object *object = &s->catalogue.objects[i];
-        if (object->split != split || !object->train_ok) continue;
-        if (seen++ * wanted / usable < count) continue; /* evenly over the catalogue */
-        status = plx_protocol_views(&items[count], object, values->data, size);
-        if (!status) count++;
-        plx_progress progress = {"validation views", count, wanted, NULL};
+    const plx_selection of = {PLX_VALIDATION, PLX_ALL_FOLDS, 0};
+    int *indices = malloc(((size_t)s->catalogue.count + 1) * sizeof *indices), usable = 0, status = PLX_OK;
+    if (indices && values->overfit)
+        memcpy(indices, s->chosen, (size_t)(usable = s->count) * sizeof *indices);
+    else if (indices)
+        usable = plx_catalogue_select(&s->catalogue, &of, indices);
+    int wanted = values->overfit || usable < values->validation_objects ? usable : values->validation_objects;
+    plx_views *items = calloc((size_t)wanted + 1, sizeof *items);
+    if (!indices || !items) status = plx_fail(PLX_ERROR_MEMORY, "validation: out of memory");
+    for (v->objects = 0; v->objects < wanted && !status;) {
+        int i = v->objects, at = (i * usable + wanted - 1) / wanted;
+        status = plx_protocol_views(&items[i], &s->catalogue.objects[indices[at]], values->data, size);
+        if (!status) v->objects++;
+        plx_progress progress = {"validation views", v->objects, wanted, NULL};
         if (!status && plx_show_progress(&progress, NULL)) status = plx_fail(PLX_ERROR_CANCELLED, "stopped");
     }
-    v->objects = count;
+    free(indices);
     v->items = items;
     v->every = values->validate;
     v->sheet = save_sheet;
@@ -144,9 +151,9 @@ static int validation_views(plx_validation *v, const source *s, int size) {
 /* Objects to train on that are neither CC0 nor CC-BY; *licence is the first one's. */
 static int count_unfree(const source *s, const char **licence) {
     int count = 0;
-    for (int i = s->catalogue.count - 1; i >= 0; i--) {
-        const plx_object *object = &s->catalogue.objects[i];
-        if (object->split != PLX_TRAIN || !object->train_ok || plx_object_is_free(object)) continue;
+    for (int i = s->count - 1; i >= 0; i--) {
+        const plx_object *object = &s->catalogue.objects[s->chosen[i]];
+        if (plx_object_is_free(object)) continue;
         *licence = object->licence;
         count++;
     }
@@ -163,20 +170,51 @@ static int check_licences(const source *s) {
         s->values->catalogue, count, licence);
 }
 
+/* The half of a data set's object, by its name as its views have it. */
+static int fold_of_name(const char *name) {
+    char cut[sizeof((plx_views *)0)->name];
+    snprintf(cut, sizeof cut, "%s", name);
+    return plx_fold_of(cut);
+}
+
+/* Of a training sample, for the two-fold condition. */
+static int fold_of(const char *name, void *user) {
+    const source *s = user;
+    for (int i = 0; !s->dataset && i < s->count; i++) {
+        const plx_object *object = &s->catalogue.objects[s->chosen[i]];
+        if (!strcmp(object->id, name)) return plx_fold_of(object->group);
+    }
+    return fold_of_name(name);
+}
+
+static int open_views(source *s) {
+    const train_values *v = s->values;
+    int status = plx_dataset_open(&s->dataset, v->views);
+    if (status) return status;
+    int count = plx_dataset_count(s->dataset);
+    s->chosen = malloc((size_t)count * sizeof *s->chosen);
+    if (!s->chosen) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", v->views);
+    for (int i = 0; i < count; i++)
+        if (!v->fold || fold_of_name(plx_dataset_name(s->dataset, i)) == v->fold - 1)
+            s->chosen[s->count++] = i;
+    return s->count
+               ? PLX_OK
+               : plx_fail(PLX_ERROR_INPUT, "%s: none of its objects is in half %d", v->views, v->fold - 1);
+}
+
 static int open_source(source *s) {
     const train_values *v = s->values;
-    if (v->views) return plx_dataset_open(&s->dataset, v->views);
+    const plx_selection selection = {PLX_TRAIN, v->fold - 1 /* "all" is -1 */, v->overfit};
+    if (v->views) return open_views(s);
     int status = plx_catalogue_load(&s->catalogue, v->catalogue);
     if (status) return status;
-    s->all = s->catalogue.count;
-    for (int i = 0, n = 0; v->overfit && i < s->catalogue.count; i++) { /* cut it behind the first few */
-        const plx_object *object = &s->catalogue.objects[i];
-        if (object->split == PLX_TRAIN && object->train_ok && ++n == v->overfit) s->catalogue.count = i + 1;
-    }
+    s->chosen = malloc(((size_t)s->catalogue.count + 1) * sizeof *s->chosen);
+    if (!s->chosen) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", v->catalogue);
+    s->count = plx_catalogue_select(&s->catalogue, &selection, s->chosen);
     status = check_licences(s);
     return status
                ? status
-               : plx_training_set_open(&s->set, &s->catalogue, PLX_TRAIN, v->data, plx_show_progress, NULL);
+               : plx_training_set_open(&s->set, &s->catalogue, &selection, v->data, plx_show_progress, NULL);
 }
 
 /* What goes into the model's own record. A model that goes on from a local one stays one: `local_only` is never removed. */
@@ -230,6 +268,28 @@ static int keep_validation(const plx_run *run, const source *s, plx_latents *lat
     return status;
 }
 
+/* --fold-models FILE,FILE into o->fold_models, in `text`, which is to be freed. */
+static int take_fold_models(plx_train_options *o, char **text, const train_values *v) {
+    bool two_fold = v->condition == PLX_TRAIN_CONDITION_TWO_FOLD;
+    if (two_fold != (v->fold_models != NULL))
+        return plx_fail(PLX_ERROR_USAGE, two_fold
+                                             ? "train: --condition two-fold needs --fold-models FILE,FILE"
+                                             : "train: --fold-models is for --condition two-fold");
+    if (!two_fold) return PLX_OK;
+    if (v->stage < PLX_STAGE_DENOISER)
+        return plx_fail(PLX_ERROR_USAGE, "train: --condition two-fold is for --stage denoiser or joint");
+    *text = strdup(v->fold_models);
+    if (!*text) return plx_fail(PLX_ERROR_MEMORY, "train: out of memory");
+    char *comma = strchr(*text, ',');
+    if (!comma || comma == *text || !comma[1] || strchr(comma + 1, ','))
+        return plx_fail(PLX_ERROR_USAGE, "train: --fold-models takes two files with a comma between them");
+    *comma = 0;
+    o->fold_models[0] = *text;
+    o->fold_models[1] = comma + 1;
+    o->fold_of = fold_of;
+    return PLX_OK;
+}
+
 static int run_train(const plx_run *run) {
     const train_values *v = run->values;
     if (!v->output) return plx_fail(PLX_ERROR_USAGE, "train: --output FOLDER is needed");
@@ -252,12 +312,15 @@ static int run_train(const plx_run *run) {
     o.predict = v->predict;
     o.photometric = v->photometric;
     o.condition = (enum plx_train_condition)v->condition;
+    o.fold = v->fold - 1;
     o.denoiser_width = v->denoiser_width;
     o.save_seconds = v->save_minutes * 60;
     o.condition_noise = v->condition_noise;
     plx_validation validation = {0};
     plx_latents *latents = NULL;
-    int status = open_source(&s);
+    char *fold_models = NULL;
+    int status = take_fold_models(&o, &fold_models, v);
+    if (!status) status = open_source(&s);
     if (!status && s.set && v->validate) status = validation_views(&validation, &s, o.size);
     if (!status && v->store && !validation.objects)
         status =
@@ -273,10 +336,11 @@ static int run_train(const plx_run *run) {
     for (int i = 0; i < validation.objects; i++) plx_views_free((plx_views *)&validation.items[i]);
     free((void *)validation.items);
     free(record);
+    free(fold_models);
+    free(s.chosen);
     plx_training_set_free(s.set);
     plx_dataset_free(s.dataset);
-    if (s.all) s.catalogue.count = s.all; /* all are freed */
-    if (!v->views) plx_catalogue_free(&s.catalogue);
+    plx_catalogue_free(&s.catalogue);
     return status;
 }
 
