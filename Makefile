@@ -10,6 +10,7 @@
 #   make results  the numbers of the README's results, into build/results (over an hour)
 #   make baselines  the two models that the results are compared with, into build/baselines (hours; make results then takes them)
 #   make gallery  the README's gallery, into build/gallery
+#   make rates    the pixel-aligned field and the triplane at three learning rates each, into build/rates (most of an hour; goes on likewise)
 #   make ablations  models trained with one choice changed each, into build/ablations (hours; goes on where it was stopped)
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
 #   make fuzz     every parser of ours under libFuzzer, a minute each (seconds=60)
@@ -60,7 +61,7 @@ sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
 objects = $(patsubst %.c,$(build)/%.o,$(1))
 quiet := $(if $(verbose),,@)
 
-.PHONY: all demo install fuzz objects deps deps-fuzz deps-test deps-readers deps-npm deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results baselines ablations gallery bench-peers clean ptxas cuda-check cuda-record
+.PHONY: all demo install fuzz objects deps deps-fuzz deps-test deps-readers deps-npm deps-lint deps-data deps-browser deps-results deps-gallery deps-peers test lint data data-flightgear results baselines rates ablations gallery bench-peers clean ptxas cuda-check cuda-record
 all: $(program)
 objects: $(call objects,$(sources)) # compiles everything, links nothing
 
@@ -342,6 +343,26 @@ $(baselines)/%.safetensors: $(baselines)/%-geometry.done
 	@cp $(@:.safetensors=-colour)/model.safetensors $@.new && mv $@.new $@
 .PRECIOUS: $(baselines)/%-geometry.done
 
+# ---- learning rates of the two: build/rates ----------------------------------------------------------------------------
+# Geometry at 32 px on the same samples; the encoder's rate, which the decoder's follows. Fewer steps for a try:
+#   make rates rates=build/try rates_steps=8 rates_validate=2
+rates ?= build/rates
+rates_swept ?= 1.6e-4 4e-4 1e-3
+rates_steps ?= 2500# of 8 encodes
+rates_validate ?= 250
+rates_runs := $(foreach planes,pixel triplane,$(foreach rate,$(rates_swept),$(rates)/$(planes)_$(rate)))
+rates: deps deps-results $(if $(filter data,$(results_data)),data)
+	+@$(submake) $(program)
+	@mkdir -p $(rates)
+	@$(MAKE) --no-print-directory -j1 $(addsuffix .done,$(rates_runs))
+	$(program) curves $(rates_runs) -o $(rates)/rates.svg
+	python3 tools/results.py $(rates)
+	@echo "into README.md: python3 tools/results.py $(rates) --fill README.md"
+$(rates)/%.done:
+	$(program) train --data $(results_data) --stage geometry --size 32 --steps $(rates_steps) --validate $(rates_validate) \
+	    --planes $(word 1,$(subst _, ,$*)) --rate $(word 2,$(subst _, ,$*)) -o $(@:.done=)
+	@touch $@
+
 # ---- the README's gallery: build/gallery ------------------------------------------------------------------------------
 gallery ?= build/gallery
 gallery: deps deps-gallery $(if $(filter data,$(results_data)),data)
@@ -358,10 +379,15 @@ ablation_photometric := --stage colour --targets 4 --photometric
 ablation_denoiser = --stage denoiser --init $(ablations)/base/model.safetensors
 ablation_eps = $(ablation_denoiser) --predict eps
 ablation_own = $(ablation_denoiser) --condition own
+# Two fields, of one half of the objects each: every object's render is by the one that did not see it.
+ablation_fold-0 := --stage geometry --fold 0
+ablation_fold-1 := --stage geometry --fold 1
+ablation_two-fold = $(ablation_denoiser) --condition two-fold \
+    --fold-models $(ablations)/fold-0/model.safetensors,$(ablations)/fold-1/model.safetensors
 ablations: deps deps-results $(if $(filter data,$(results_data)),data)
 	+@$(submake) $(program)
 	@mkdir -p $(ablations)
-	@$(MAKE) --no-print-directory -j1 $(patsubst %,$(ablations)/%.done,base upright skip photometric denoiser eps own)
+	@$(MAKE) --no-print-directory -j1 $(patsubst %,$(ablations)/%.done,base upright skip photometric denoiser eps own fold-0 fold-1 two-fold)
 	python3 tools/results.py $(ablations)
 	@echo "into README.md: python3 tools/results.py $(ablations) --fill README.md"
 $(ablations)/%.done:

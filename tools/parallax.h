@@ -20,7 +20,7 @@ extern const plx_command plx_cmd_info, plx_cmd_train, plx_cmd_reconstruct, plx_c
     plx_cmd_eval, plx_cmd_eval_images, plx_cmd_consistency, plx_cmd_bench;
 extern const plx_command plx_cmd_dataset_render, plx_cmd_dataset_info, plx_cmd_dataset_sheet,
     plx_cmd_dataset_convert, plx_cmd_dataset_check;
-extern const plx_command plx_cmd_path, plx_cmd_mesh;
+extern const plx_command plx_cmd_path, plx_cmd_mesh, plx_cmd_curves;
 extern const plx_command plx_cmd_store_ls, plx_cmd_store_info, plx_cmd_store_get, plx_cmd_store_put,
     plx_cmd_store_rm, plx_cmd_store_export, plx_cmd_store_import, plx_cmd_store_verify, plx_cmd_store_gc;
 

@@ -1,8 +1,8 @@
 """The tables of the README's results, from what `make results` measured.
 
 results.py FOLDER                   prints them as Markdown
-results.py FOLDER --fill README.md  puts them between README.md's lines <!-- results: NAME --> and <!-- end -->, and the plot
-                                    of the sweeps into datasets/samples
+results.py FOLDER --fill README.md  puts them between README.md's lines <!-- results: NAME --> and <!-- end -->, and the plots
+                                    of those that have one into datasets/samples; says which have no such lines
 results.py --time FILE.json CMD...  runs CMD; FILE.json gets its seconds, its largest memory and what it printed
 """
 
@@ -28,7 +28,7 @@ NAMES = {
     "blend": "`--refine blend`",
 }
 GAPS = ["0-30", "30-60", "60-120", "120-180"]
-SAMPLES = "datasets/samples"  # beside README.md; gets the plot of the sweeps
+SAMPLES = "datasets/samples"  # beside README.md; gets the plots, NAME.svg
 
 
 def load(folder, name):
@@ -136,6 +136,11 @@ def at_value(m):
     return cells + [f"{m['seconds_per_object']:.1f}"]
 
 
+def plot(folder, name, title):
+    """The line that shows FOLDER/NAME.svg where --fill puts it."""
+    return f"\n![{title}]({SAMPLES}/{name}.svg)\n" if os.path.exists(os.path.join(folder, f"{name}.svg")) else ""
+
+
 def sweep(folder):
     """A row a value, the columns of each method side by side; the plot below, where --fill puts it."""
     methods = load(folder, "sweep.json")
@@ -158,10 +163,7 @@ def sweep(folder):
     head = [""]
     for n in names:
         head += [f"`{n}`: PSNR minus feed-forward", "FLIP", "sharpness", "SWD", "seconds an object, 1 thread"]
-    text = table(head, rows)
-    if os.path.exists(os.path.join(folder, "sweep.svg")):
-        text += f"\n![the sweeps, with 95 % intervals over objects]({SAMPLES}/sweep.svg)\n"
-    return text
+    return table(head, rows) + plot(folder, "sweep", "the sweeps, with 95 % intervals over objects")
 
 
 def refinement_seconds(folder, run):
@@ -212,11 +214,35 @@ def timing(folder):
     return table(["two cores", "time", "memory", ""], rows) if rows else None
 
 
-def ended(folder, run, steps=2500):
-    """The last validation of a training run, if the run came to its end."""
+def validations(folder, run):
     path = os.path.join(folder, run, "log.jsonl")
     lines = [json.loads(line) for line in open(path)] if os.path.exists(path) else []
-    return next((x for x in reversed(lines) if x["step"] == steps and "validation_psnr" in x), None)
+    return [x for x in lines if "validation_psnr" in x]
+
+
+def ended(folder, run, steps=2500):
+    """The last validation of a training run, if the run came to its end."""
+    return next((x for x in reversed(validations(folder, run)) if x["step"] == steps), None)
+
+
+def rates(folder):
+    """Of `make rates`: folders PLANES_RATE; the best of each field's rates is bold."""
+    fields = {"pixel": "pixel-aligned field", "triplane": "triplane"}
+    names = [n.split("_") for n in os.listdir(folder) if re.fullmatch(r"(pixel|triplane)_[0-9.e+-]+", n)]
+    runs = {(planes, rate): validations(folder, f"{planes}_{rate}") for planes, rate in names}
+    ends = [lines[-1]["step"] for lines in runs.values() if lines]
+    last = {run: lines[-1] for run, lines in runs.items() if lines and lines[-1]["step"] == max(ends)}
+    if not last:
+        return None
+    rows = []
+    for planes, rate in sorted(last, key=lambda run: (run[0], float(run[1]))):
+        x, best = last[planes, rate], max(y["validation_psnr"] for run, y in last.items() if run[0] == planes)
+        psnr = number(x, "validation_psnr", 2)
+        psnr = f"**{psnr}**" if x["validation_psnr"] == best else psnr
+        rows.append([fields[planes], rate, psnr] + [number(x, "validation_iou", 3), number(x, "validation_iou_60_120", 3)])
+    head = [f"{next(iter(last.values()))['encodes']:,} encodes at 32 px, geometry", "encoder's rate", "PSNR dB", "IoU"]
+    text = table(head + ["IoU at gaps 60-120"], rows)
+    return text + plot(folder, "rates", "validation objects against encodes, at each rate")
 
 
 def ablations(folder):
@@ -229,6 +255,7 @@ def ablations(folder):
         ("denoiser: v, blurred condition (default)", "denoiser"),
         ("denoiser: eps", "eps"),
         ("denoiser: its field's own renders", "own"),
+        ("denoiser: renders by the field of two that did not see the object", "two-fold"),
     ]
     rows = []
     for title, run in pairs:
@@ -241,7 +268,7 @@ def ablations(folder):
     return table(head + ["denoiser against its condition at t = 0.3, 0.5, 0.8: dB"], rows) if rows else None
 
 
-TABLES = [main, gaps, paired, quality, validation, consistency, sweep, timing, ablations]
+TABLES = [main, gaps, paired, quality, validation, consistency, sweep, timing, rates, ablations]
 
 
 # ---- commands ------------------------------------------------------------------------------------------------------------
@@ -263,17 +290,23 @@ def measure(path, command):
 
 def fill(folder, path, tables):
     text = open(path).read()
+    begins = {name: f"<!-- results: {name} -->\n" for name in tables}
+    missing = [begin.strip() for begin in begins.values() if begin not in text]
+    if missing:
+        print(f"{path}: left out, has no line {', '.join(missing)}", file=sys.stderr)
+    tables = {name: lines for name, lines in tables.items() if begins[name] in text}
+    if not tables:
+        sys.exit(1)
     for name, lines in tables.items():
-        begin = f"<!-- results: {name} -->\n"
-        if begin not in text:
-            sys.exit(f"{path}: has no line {begin.strip()}")
+        begin = begins[name]
         start = text.index(begin) + len(begin)
         text = text[:start] + "\n" + lines + "\n" + text[text.index("<!-- end -->", start) :]
     with open(path + ".new", "w") as file:
         file.write(text)
-    plot = os.path.join(folder, "sweep.svg")
-    if "sweep" in tables and os.path.exists(plot):
-        shutil.copyfile(plot, os.path.join(os.path.dirname(path), SAMPLES, "sweep.svg"))
+    for name in tables:
+        drawn = os.path.join(folder, f"{name}.svg")
+        if os.path.exists(drawn):
+            shutil.copyfile(drawn, os.path.join(os.path.dirname(path), SAMPLES, f"{name}.svg"))
     os.replace(path + ".new", path)
 
 
