@@ -1,33 +1,20 @@
-/* parallax store ls|info|get|put|rm|export|import|verify|gc: the triplane latent store. */
-#define _GNU_SOURCE /* asprintf */
-#include "tools/keep.h"
+/* parallax store ls|info|get|rm|export|verify|gc: the triplane latent store; put and import: cmd_store_put.c. */
 #include "tools/output.h"
+#include "tools/store_session.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 typedef struct store_values {
-    const char *output, *thumbnail, *id, *class_name, *source, *sheet, *copy;
-    int as, shard, shards;
+    const char *output, *thumbnail, *class_name, *sheet, *copy;
+    int shard, shards;
 } store_values;
 
 #define AT(member) offsetof(store_values, member)
 
-enum { BATCH = 64 /* objects a transaction, where there are many */ };
-
 static const plx_option no_options[] = {{.type = PLX_OPTION_END}};
 
-#define AS                                                                                                \
-    {                                                                                                     \
-        PLX_OPTION_CHOICE, "as", 0, AT(as), "same",                                                       \
-            .word = "same|f32|f16|q8",                                                                    \
-            .help =                                                                                       \
-                "how planes are kept: as in the file, as floats, halves, or 8 bits and a scale a channel" \
-    }
 #define SHARDS                                                                                    \
     {PLX_OPTION_INT,                                                                              \
      "shards",                                                                                    \
@@ -43,48 +30,13 @@ static const plx_option no_options[] = {{.type = PLX_OPTION_END}};
 
 /* ---- what all do ------------------------------------------------------------------------------------------------ */
 
-/* The store, and a transaction in it. */
-typedef struct session {
-    plx_latents *latents;
-    plx_transaction *t;
-} session;
-
-static int begin(session *s, const char *folder, bool write, bool make) {
-    plx_latents_options options = plx_latents_options_default();
-    options.write = write;
-    if (write && !make) { /* only a put makes a store */
-        int status = plx_latents_open(&s->latents, folder, &(plx_latents_options){false, options.map});
-        plx_latents_free(s->latents);
-        s->latents = NULL;
-        if (status) return status;
-    }
-    int status = plx_latents_open(&s->latents, folder, &options);
-    return status ? status : plx_transaction_begin(&s->t, s->latents, write);
-}
-
-/* Commits if `status` is good; closes. */
-static int end(session *s, int status) {
-    if (!status && s->t) {
-        status = plx_transaction_commit(s->t);
-        s->t = NULL;
-    }
-    plx_transaction_free(s->t);
-    plx_latents_free(s->latents);
-    return status;
-}
-
-static int progress(const char *stage, int64_t done, int64_t total) {
-    return plx_progress_report(plx_show_progress, NULL, stage, done, total, NULL)
-               ? plx_fail(PLX_ERROR_CANCELLED, "stopped")
-               : PLX_OK;
-}
-
 static int compare_texts(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* The given objects, which must be there, or those of the shard, sorted; free(*ids). */
-static int chosen_ids(const char ***ids, int64_t *count, session *s, const plx_run *run, int first) {
+static int chosen_ids(const char ***ids, int64_t *count, plx_store_session *s, const plx_run *run,
+                      int first) {
     const store_values *v = run->values;
     int shards = v && v->shards ? v->shards : 1, shard = v ? v->shard : 0;
     if (shard >= shards)
@@ -128,7 +80,7 @@ static int thumbnail_of(plx_image *out, const plx_latent *l) {
 }
 
 /* Thumbnails side by side in a square, each in the middle of a cell as large as the largest. */
-static int save_sheet(const char *path, session *s, const char **ids, int64_t count) {
+static int save_sheet(const char *path, plx_store_session *s, const char **ids, int64_t count) {
     enum { MOST = 1024 };
     int cell = 1, columns = 1, status = PLX_OK;
     int64_t shown = count < MOST ? count : MOST;
@@ -159,10 +111,10 @@ static int save_sheet(const char *path, session *s, const char **ids, int64_t co
 
 static int run_ls(const plx_run *run) {
     const store_values *v = run->values;
-    session s = {NULL, NULL};
+    plx_store_session s = {NULL, NULL};
     const char **ids = NULL;
     int64_t count = 0, kept = 0;
-    int status = begin(&s, run->arguments[0], false, false);
+    int status = plx_store_begin(&s, run->arguments[0], false, false);
     if (!status) status = chosen_ids(&ids, &count, &s, run, 1);
     for (int64_t i = 0; i < count && !status; i++) {
         plx_latent l;
@@ -177,10 +129,10 @@ static int run_ls(const plx_run *run) {
     }
     if (!status && v->sheet) status = save_sheet(v->sheet, &s, ids, kept);
     free(ids);
-    return end(&s, status);
+    return plx_store_end(&s, status);
 }
 
-static int print_store(session *s, const char *folder) {
+static int print_store(plx_store_session *s, const char *folder) {
     plx_latents_info info;
     int status = plx_latents_describe(&info, s->latents);
     if (status) return status;
@@ -192,7 +144,7 @@ static int print_store(session *s, const char *folder) {
     return PLX_OK;
 }
 
-static int print_object(session *s, const char *id) {
+static int print_object(plx_store_session *s, const char *id) {
     plx_latent l;
     char when[32];
     int status = plx_latent_get(&l, s->t, id);
@@ -224,16 +176,16 @@ static int print_object(session *s, const char *id) {
 }
 
 static int run_store_info(const plx_run *run) {
-    session s = {NULL, NULL};
-    int status = begin(&s, run->arguments[0], false, false);
+    plx_store_session s = {NULL, NULL};
+    int status = plx_store_begin(&s, run->arguments[0], false, false);
     if (!status && run->count == 1) status = print_store(&s, run->arguments[0]);
     for (int i = 1; i < run->count && !status; i++) status = print_object(&s, run->arguments[i]);
-    return end(&s, status);
+    return plx_store_end(&s, status);
 }
 
 /* ---- get, export ------------------------------------------------------------------------------------------------ */
 
-static int save_thumbnail(session *s, const char *id, const char *path, bool needed) {
+static int save_thumbnail(plx_store_session *s, const char *id, const char *path, bool needed) {
     plx_latent l;
     plx_image image;
     int status = plx_latent_get(&l, s->t, id);
@@ -249,15 +201,15 @@ static int save_thumbnail(session *s, const char *id, const char *path, bool nee
 static int run_get(const plx_run *run) {
     const store_values *v = run->values;
     if (!v->output) return plx_fail(PLX_ERROR_USAGE, "store get: --output FILE is needed");
-    session s = {NULL, NULL};
-    int status = begin(&s, run->arguments[0], false, false);
+    plx_store_session s = {NULL, NULL};
+    int status = plx_store_begin(&s, run->arguments[0], false, false);
     if (!status) status = plx_latent_check(s.t, run->arguments[1]);
     if (!status) status = plx_latent_get_file(s.t, run->arguments[1], v->output);
     if (!status && v->thumbnail) status = save_thumbnail(&s, run->arguments[1], v->thumbnail, true);
-    return end(&s, status);
+    return plx_store_end(&s, status);
 }
 
-static int export_one(session *s, const char *folder, const char *id) {
+static int export_one(plx_store_session *s, const char *folder, const char *id) {
     char name[PLX_LATENT_ID + 16], file[PLX_OUTPUT_PATH];
     snprintf(name, sizeof name, "%s.safetensors", id);
     int status = plx_latent_check(s->t, id);
@@ -269,19 +221,19 @@ static int export_one(session *s, const char *folder, const char *id) {
 }
 
 static int run_export(const plx_run *run) {
-    session s = {NULL, NULL};
+    plx_store_session s = {NULL, NULL};
     plx_output output = {.made = false};
     const char **ids = NULL;
     int64_t count = 0;
-    int status = begin(&s, run->arguments[0], false, false);
+    int status = plx_store_begin(&s, run->arguments[0], false, false);
     if (!status) status = chosen_ids(&ids, &count, &s, run, 2);
     if (!status) status = plx_output_open(&output, run->arguments[1]);
     for (int64_t i = 0; i < count && !status; i++) {
         status = export_one(&s, output.temporary, ids[i]);
-        if (!status) status = progress("export", i + 1, count);
+        if (!status) status = plx_store_progress("export", i + 1, count);
     }
     free(ids);
-    status = end(&s, status);
+    status = plx_store_end(&s, status);
     plx_progress_end();
     if (!status) status = plx_output_commit(&output);
     plx_output_close(&output);
@@ -289,139 +241,20 @@ static int run_export(const plx_run *run) {
     return status;
 }
 
-/* ---- put, import ------------------------------------------------------------------------------------------------ */
-
-/* The file's name without folder and ending. */
-static int stem(char out[PLX_LATENT_ID + 1], const char *path) {
-    const char *name = plx_path_last(path), *dot = strrchr(name, '.');
-    size_t length = dot && dot != name ? (size_t)(dot - name) : strlen(name);
-    if (length > PLX_LATENT_ID) return plx_fail(PLX_ERROR_INPUT, "%s: its name is too long for an id", path);
-    snprintf(out, PLX_LATENT_ID + 1, "%.*s", (int)length, name);
-    return PLX_OK;
-}
-
-static int compare_files(const void *a, const void *b) {
-    char id[2][PLX_LATENT_ID + 1] = {"", ""};
-    stem(id[0], *(char *const *)a);
-    stem(id[1], *(char *const *)b);
-    return strcmp(id[0], id[1]);
-}
-
-/* Two files of one id: the second would take the first's place. */
-static int check_ids(char *const *files, int64_t count) {
-    char id[PLX_LATENT_ID + 1];
-    char **sorted = malloc((size_t)count * sizeof *sorted);
-    int status = sorted ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "out of memory");
-    for (int64_t i = 0; i < count && !status; i++) status = stem(id, sorted[i] = files[i]);
-    if (!status) qsort(sorted, (size_t)count, sizeof *sorted, compare_files);
-    for (int64_t i = 0; i + 1 < count && !status; i++)
-        if (!compare_files(&sorted[i], &sorted[i + 1]))
-            status = plx_fail(PLX_ERROR_INPUT, "%s: has the id of %s", sorted[i], sorted[i + 1]);
-    free(sorted);
-    return status;
-}
-
-/* A store is not made for files that it would refuse. */
-static int check_before_making(const char *folder, char *const *files, int64_t count) {
-    int status = PLX_OK;
-    for (int64_t i = 0; i < count && !status && access(folder, F_OK); i++) {
-        plx_field *field;
-        status = plx_field_load(&field, files[i], false);
-        plx_field_free(field);
-    }
-    return status;
-}
-
-/* Files into the store, `batch` a transaction; 0: all in one. */
-static int put_files(const plx_run *run, const char *folder, char *const *files, int64_t count,
-                     int64_t batch) {
-    const store_values *v = run->values;
-    session s = {NULL, NULL};
-    plx_latent_note note = plx_latent_note_default();
-    char id[PLX_LATENT_ID + 1], *what = plx_keep_what(run);
-    note.as = v->as - 1; /* "same" is -1 */
-    note.class_name = v->class_name;
-    note.source = v->source;
-    note.what = what;
-    int64_t replaced = 0;
-    int status = check_ids(files, count);
-    if (!status) status = check_before_making(folder, files, count);
-    if (!status) status = begin(&s, folder, true, true);
-    for (int64_t i = 0; i < count && !status; i++) {
-        status = stem(id, v->id ? "" : files[i]);
-        const char *name = v->id ? v->id : id;
-        replaced += plx_latent_exists(s.t, name);
-        if (!status) status = plx_latent_put_file(s.t, name, files[i], &note);
-        if (!status && batch && (i + 1) % batch == 0 && i + 1 < count) {
-            status = plx_transaction_commit(s.t);
-            s.t = NULL;
-            if (!status) status = plx_transaction_begin(&s.t, s.latents, true);
-        }
-        if (!status) status = progress("put", i + 1, count);
-    }
-    free(what);
-    status = end(&s, status);
-    plx_progress_end();
-    if (!status && replaced)
-        printf("%s: %lld put, %lld of them in place of older ones\n", folder, (long long)count,
-               (long long)replaced);
-    else if (!status)
-        printf("%s: %lld put\n", folder, (long long)count);
-    return status;
-}
-
-static int run_put(const plx_run *run) {
-    const store_values *v = run->values;
-    if (v->id && run->count > 2) return plx_fail(PLX_ERROR_USAGE, "store put: --id is for one file");
-    return put_files(run, run->arguments[0], run->arguments + 1, run->count - 1, 0);
-}
-
-/* The folder's *.safetensors, sorted; *files and its strings are malloc'ed. */
-static int list_scenes(char ***files, int64_t *count, const char *folder) {
-    DIR *directory = opendir(folder);
-    int status = directory ? PLX_OK : plx_fail(PLX_ERROR_IO, "%s: %s", folder, strerror(errno));
-    *files = NULL;
-    *count = 0;
-    for (struct dirent *entry; !status && (entry = readdir(directory));) {
-        const char *dot = strrchr(entry->d_name, '.');
-        if (!dot || dot == entry->d_name || strcmp(dot, ".safetensors")) continue;
-        char **more = realloc(*files, (size_t)(*count + 1) * sizeof *more), *path;
-        if (more) *files = more;
-        if (!more || asprintf(&path, "%s/%s", folder, entry->d_name) < 0)
-            status = plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", folder);
-        else
-            more[(*count)++] = path;
-    }
-    if (directory) closedir(directory);
-    if (!status && !*count) status = plx_fail(PLX_ERROR_INPUT, "%s: holds no scene (.safetensors)", folder);
-    if (!status) qsort(*files, (size_t)*count, sizeof **files, compare_texts);
-    return status;
-}
-
-static int run_import(const plx_run *run) {
-    char **files;
-    int64_t count;
-    int status = list_scenes(&files, &count, run->arguments[1]);
-    if (!status) status = put_files(run, run->arguments[0], files, count, BATCH);
-    for (int64_t i = 0; i < count; i++) free(files[i]);
-    free(files);
-    return status;
-}
-
 /* ---- rm, verify, gc --------------------------------------------------------------------------------------------- */
 
 static int run_rm(const plx_run *run) {
-    session s = {NULL, NULL};
-    int status = begin(&s, run->arguments[0], true, false);
+    plx_store_session s = {NULL, NULL};
+    int status = plx_store_begin(&s, run->arguments[0], true, false);
     for (int i = 1; i < run->count && !status; i++) status = plx_latent_remove(s.t, run->arguments[i]);
-    return end(&s, status);
+    return plx_store_end(&s, status);
 }
 
 static int run_verify(const plx_run *run) {
-    session s = {NULL, NULL};
+    plx_store_session s = {NULL, NULL};
     const char **ids = NULL;
     int64_t count = 0, damaged = 0;
-    int status = begin(&s, run->arguments[0], false, false);
+    int status = plx_store_begin(&s, run->arguments[0], false, false);
     if (!status) status = chosen_ids(&ids, &count, &s, run, 1);
     for (int64_t i = 0; i < count && !status; i++) {
         if (plx_latent_check(s.t, ids[i])) {
@@ -429,13 +262,13 @@ static int run_verify(const plx_run *run) {
             printf("%s\n", plx_error());
             damaged++;
         }
-        status = progress("verify", i + 1, count);
+        status = plx_store_progress("verify", i + 1, count);
     }
     if (!status && damaged)
         status = plx_fail(PLX_ERROR_INPUT, "%s: %lld of %lld objects are damaged", run->arguments[0],
                           (long long)damaged, (long long)count);
     free(ids);
-    status = end(&s, status);
+    status = plx_store_end(&s, status);
     plx_progress_end();
     if (!status) printf("%s: %lld objects, all whole\n", run->arguments[0], (long long)count);
     return status;
@@ -443,9 +276,9 @@ static int run_verify(const plx_run *run) {
 
 static int run_gc(const plx_run *run) {
     const store_values *v = run->values;
-    session s = {NULL, NULL};
+    plx_store_session s = {NULL, NULL};
     int64_t removed = 0;
-    int status = begin(&s, run->arguments[0], true, false);
+    int status = plx_store_begin(&s, run->arguments[0], true, false);
     if (!status) status = plx_latents_collect(s.t, &removed);
     if (!status) {
         status = plx_transaction_commit(s.t);
@@ -454,7 +287,7 @@ static int run_gc(const plx_run *run) {
     if (!status && v->copy) status = plx_latents_copy(s.latents, v->copy);
     if (!status) printf("%lld decoders removed\n", (long long)removed);
     if (!status) status = print_store(&s, run->arguments[0]);
-    return end(&s, status);
+    return plx_store_end(&s, status);
 }
 
 /* ---- the commands ----------------------------------------------------------------------------------------------- */
@@ -470,17 +303,6 @@ static const plx_option get_options[] = {
     {PLX_OPTION_TEXT, "output", 'o', AT(output), NULL, .word = "FILE", .help = "the scene (safetensors)"},
     {PLX_OPTION_TEXT, "thumbnail", 0, AT(thumbnail), NULL, .word = "FILE", .help = "the thumbnail (PNG)"},
     {.type = PLX_OPTION_END}};
-
-static const plx_option put_options[] = {{PLX_OPTION_TEXT, "id", 0, AT(id), NULL, .word = "ID",
-                                          .help = "(default: the file's name without its ending)"},
-                                         AS,
-                                         {PLX_OPTION_TEXT, "class", 0, AT(class_name), NULL, .word = "NAME",
-                                          .help = "of the object (default: as it was)"},
-                                         {PLX_OPTION_TEXT, "source", 0, AT(source), NULL, .word = "TEXT",
-                                          .help = "where it comes from (default: as it was)"},
-                                         {.type = PLX_OPTION_END}};
-
-static const plx_option import_options[] = {AS, {.type = PLX_OPTION_END}};
 
 static const plx_option export_options[] = {SHARDS, {.type = PLX_OPTION_END}};
 
@@ -502,10 +324,7 @@ static const plx_option gc_options[] = {{PLX_OPTION_TEXT, "copy", 0, AT(copy), N
 COMMAND(ls, "STORE [ID...]", 1, -1, ls_options, "the objects of a latent store");
 COMMAND(info, "STORE [ID...]", 1, -1, no_options, "a latent store, or objects with their history");
 COMMAND(get, "STORE ID", 2, 2, get_options, "an object as a scene file");
-COMMAND(put, "STORE SCENE...", 2, -1, put_options,
-        "scene files into a store, which is made if needed: all or none");
 COMMAND(rm, "STORE ID...", 2, -1, no_options, "remove objects: all or none");
 COMMAND(export, "STORE FOLDER [ID...]", 2, -1, export_options, "objects as scene files and thumbnails");
-COMMAND(import, "STORE FOLDER", 2, 2, import_options, "a folder's scene files into a store");
 COMMAND(verify, "STORE [ID...]", 1, -1, export_options, "read all and compare the checksums");
 COMMAND(gc, "STORE", 1, 1, gc_options, "remove decoders that no object has");
