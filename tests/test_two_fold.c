@@ -145,7 +145,7 @@ static double squared(const float *a, const float *b, size_t count) {
 TEST(two_fold, mixed_batch_keeps_its_places) {
     enum { N = 3, SIZE = 32 };
     const size_t count = 4 * SIZE * SIZE;
-    const int half[N] = {0, 1, 0};
+    const int half[N] = {0, 1, 0}, all[N] = {0, 1, 2};
     char path[2][300];
     REQUIRE(!field_of("mix0", 0, NULL, path[0], NULL) && !field_of("mix1", 1, NULL, path[1], NULL), "%s",
             plx_error());
@@ -166,11 +166,14 @@ TEST(two_fold, mixed_batch_keeps_its_places) {
         poses[n] = plx_encoder_pose_of(&batch[n].views[0].camera, true);
     }
     float *render[3];
-    for (int k = 0; k < 3; k++) { /* all by the one, all by the other, each by the right one */
+    plx_tape_set_recording(tape, false);
+    for (int k = 0; k < 3; k++) { /* all as half 0 is rendered, all as half 1 is, each as its own half */
         plx_encoded sources[PLX_HALVES];
-        const int alike[2][N] = {{0, 0, 0}, {1, 1, 1}};
-        int sources_count =
-            plx_two_fold_encode(sources, tape, &two, N, k < 2 ? alike[k] : half, batch, poses);
+        int sources_count = 1;
+        if (k < 2)
+            sources[0] = plx_encode_items(tape, two.learned[1 - k], N, all, batch, poses);
+        else
+            sources_count = plx_two_fold_encode(sources, tape, &two, N, half, batch, poses);
         EXPECT(sources_count == (k < 2 ? 1 : 2), "%d sources", sources_count);
         plx_condition condition =
             plx_condition_make(tape, sources_count, sources, N, batch, 0, (plx_rng){1, 1});
