@@ -280,8 +280,8 @@ data/kicad: | deps-kicad
 results ?= build/results
 results_data ?= data
 all ?= 0# objects of the test split; 0: all
-some ?= 12# evenly over them: 3D consistency of 24 views each, and the sweeps (validation split)
-few ?= 8# of the validation split: the qualities of refinement
+some ?= 12# evenly over them: 3D consistency of 24 views each
+few ?= 8# of the validation split: the qualities of refinement, and the sweeps of its numbers
 sweeps ?= gamma=0,0.25,0.5,1 steps=5,10,25,50 views=4,8,16,32 field-steps=2,4,8,16
 baselines ?= build/baselines
 pixel ?= $(wildcard $(baselines)/pixel.safetensors)# a pixel-aligned model to compare with: make baselines
@@ -305,7 +305,7 @@ $(results)/consistency.json: $(weights)
 $(results)/quality.json: $(weights)
 	$(evaluate) --split validation --objects $(few) --methods feedforward,blend --quality fast,default,best --consistency field
 $(results)/sweep.json: $(weights)
-	$(evaluate) --split validation --objects $(some) --methods feedforward,paper,blend $(addprefix --sweep ,$(sweeps)) \
+	$(evaluate) --split validation --objects $(few) --methods feedforward,paper,blend $(addprefix --sweep ,$(sweeps)) \
 	    --plot $(@:.json=.svg) --csv $(@:.json=.csv) --report $(@:.json=.html)
 $(results)/validation.json: $(weights)
 	$(evaluate) --split validation --objects $(all) --methods feedforward
