@@ -228,6 +228,8 @@ int plx_denoiser_denoise(plx_noise_level level, bool unconditional, const float 
         denoise_some(v, level, unconditional, first, N, z, x0);
     }
     plx_tape_set_recording(v->tape, recorded);
+    int status = plx_memory_check(plx_tape_memory(v->tape));
+    if (status) return status;
     for (size_t i = 0; i < count; i++)
         if (!isfinite(x0[i])) return plx_fail(PLX_ERROR_NUMERIC, "denoiser: NaN or Inf at t = %.3f", level.t);
     return PLX_OK;

@@ -96,8 +96,13 @@ int plx_model_context(float **context, int *tokens, const plx_model *m, const pl
     *tokens = e.features->shape[1] * e.features->shape[2];
     *context = malloc(bytes);
     if (*context) memcpy(*context, plx_tape_values(tape, e.features), bytes);
+    status = *context ? plx_memory_check(plx_tape_memory(tape))
+                      : plx_fail(PLX_ERROR_MEMORY, "reconstruct: out of memory");
     plx_tape_free(tape);
-    return *context ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "reconstruct: out of memory");
+    if (!status) return PLX_OK;
+    free(*context);
+    *context = NULL;
+    return status;
 }
 
 int plx_model_elevation(const plx_model *m, const plx_view *input, float *elevation) {
@@ -107,6 +112,7 @@ int plx_model_elevation(const plx_model *m, const plx_view *input, float *elevat
     if (status) return status;
     const float *direction = plx_tape_values(tape, e.elevation);
     *elevation = atan2f(direction[0], direction[1]);
+    status = plx_memory_check(plx_tape_memory(tape));
     plx_tape_free(tape);
-    return PLX_OK;
+    return status;
 }

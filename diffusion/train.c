@@ -372,10 +372,10 @@ static int make_records(trainer *t) {
     const size_t count = (size_t)t->o->log_every;
     if (!memory) return PLX_OK;
     t->records = plx_memory_take(memory, sizeof *t->records * count);
+    if (!t->records) return plx_fail_in(PLX_ERROR_MEMORY, "train");
     t->copies = malloc(sizeof *t->copies * count);
     t->record_terms = malloc(sizeof *t->record_terms * count);
-    return t->records && t->copies && t->record_terms ? PLX_OK
-                                                      : plx_fail(PLX_ERROR_MEMORY, "train: out of memory");
+    return t->copies && t->record_terms ? PLX_OK : plx_fail(PLX_ERROR_MEMORY, "train: out of memory");
 }
 
 static void free_records(trainer *t) {

@@ -1,6 +1,7 @@
 /* A field's surface as triangles. */
 #include "nerf/marching_cubes.h"
 #include "nerf/occupancy.h"
+#include "nerf/tensor/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -112,6 +113,7 @@ int plx_field_threshold(plx_field *field, float *threshold) {
         plx_camera camera = plx_camera_orbit(azimuth, elevation, 4 * radius, 2 * asinf(0.25f), THRESHOLD_SIDE,
                                              THRESHOLD_SIDE);
         probe_rays(field, &camera, rays + (size_t)i * (size_t)R);
+        status = plx_memory_check(plx_tape_memory(field->tape));
     }
     for (int i = 0; i < count && !status; i++) hits += rays[i].hit;
     if (!status) qsort(rays, (size_t)count, sizeof *rays, densest_first);
@@ -300,6 +302,7 @@ int plx_field_mesh(plx_triangles *out, plx_field *field, const plx_surface_mesh_
     int status = field->occupancy ? PLX_OK : plx_field_update_occupancy(field);
     if (!status && !(l.threshold > 0)) status = plx_field_threshold(field, &l.threshold);
     if (!status) status = fill_lattice(&l, progress, user);
+    if (!status) status = plx_memory_check(plx_tape_memory(field->tape));
     if (!status && !(l.most > l.threshold))
         status = plx_fail(PLX_ERROR_INPUT,
                           "no density reaches the threshold %.4g; the largest of %d^3 points is %.4g: a "
@@ -310,6 +313,7 @@ int plx_field_mesh(plx_triangles *out, plx_field *field, const plx_surface_mesh_
     for (int i = 0; i < 3 * out->vertices && !status; i++)
         out->positions[i] = (out->positions[i] - PADDING) * l.cell - l.radius;
     if (!status) status = finish_vertices(&l, out);
+    if (!status) status = plx_memory_check(plx_tape_memory(field->tape));
     free(l.levels);
     if (status) plx_triangles_free(out);
     return status;

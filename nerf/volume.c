@@ -1,5 +1,6 @@
 /* Volume rendering of a field: rays in chunks, samples packed, colour, opacity and depth by compositing. */
 #include "nerf/occupancy.h"
+#include "nerf/tensor/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -188,15 +189,14 @@ int plx_field_render(plx_field *field, plx_view *view, const plx_render_options 
     if (!status && options->depth) status = plx_image_create(&view->depth, height, width, 2);
     if (!status && options->normal) status = plx_image_create(&view->normal, height, width, 3);
     if (!status && options->skip_empty && !field->occupancy) status = plx_field_update_occupancy(field);
-    if (status) {
-        plx_image_free(&view->colour);
-        plx_image_free(&view->depth);
-        plx_image_free(&view->normal);
-        return status;
-    }
-    for (int first = 0; first < height * width; first += CHUNK) {
+    for (int first = 0; first < height * width && !status; first += CHUNK) {
         int left = height * width - first;
         render_chunk(field, view, options, first, left < CHUNK ? left : CHUNK);
+        status = plx_memory_check(plx_tape_memory(field->tape));
     }
-    return PLX_OK;
+    if (!status) return PLX_OK;
+    plx_image_free(&view->colour);
+    plx_image_free(&view->depth);
+    plx_image_free(&view->normal);
+    return status;
 }

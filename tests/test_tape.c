@@ -20,7 +20,7 @@ TEST(pool, blocks_keep_apart) {
         const int k = (int)(plx_rng_uniform(rng, 2 * i) * BLOCKS);
         if (!block[k]) {
             bytes[k] = 1 + (size_t)(5000 * plx_rng_uniform(rng, 2 * i + 1));
-            block[k] = plx_pool_take(pool, bytes[k]);
+            block[k] = plx_pool_take(pool, "a test", bytes[k]);
             EXPECT((uintptr_t)block[k] % 64 == 0, "block at %p", (void *)block[k]);
             memset(block[k], k + 1, bytes[k]);
             continue;

@@ -8,7 +8,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "nerf/tensor/cuda_probe.h"
 #include "nerf/tensor/cuda_stream.h"
 
 enum { STAGES = 2 };
@@ -35,6 +37,7 @@ static struct {
     float *scratch[PLX_CUDA_SLOTS];
     size_t scratch_floats[PLX_CUDA_SLOTS];
     char error[256];      /* the first since the last synchronisation; "" */
+    int status;           /* its code */
     char last_kernel[64]; /* that was launched */
     enum plx_precision precision;
 } cuda = {.lock = PTHREAD_MUTEX_INITIALIZER, .card = -1};
@@ -165,8 +168,18 @@ cudaStream_t plx_cuda_stream(void) {
     return cuda.stream;
 }
 
+static void keep_error(int status, const char *kernel, const char *why) {
+    if (cuda.error[0]) return;
+    cuda.status = status;
+    snprintf(cuda.error, sizeof cuda.error, "cuda: %s: %s", kernel, why);
+}
+
 void plx_cuda_failed(const char *kernel, const char *why) {
-    if (!cuda.error[0]) snprintf(cuda.error, sizeof cuda.error, "cuda: %s: %s", kernel, why);
+    keep_error(PLX_ERROR_SUPPORT, kernel, why);
+}
+
+bool plx_cuda_stopped(void) {
+    return cuda.error[0] != 0;
 }
 
 void plx_cuda_launched(const char *kernel) {
@@ -179,26 +192,43 @@ static void check(const char *what, cudaError_t error) {
     if (error != cudaSuccess) plx_cuda_failed(what, cudaGetErrorString(error));
 }
 
-static int finish(void) {
+static void synchronise(void) {
     cudaError_t error = cudaStreamSynchronize(plx_cuda_stream());
-    if (error != cudaSuccess && !cuda.error[0])
-        snprintf(cuda.error, sizeof cuda.error,
-                 "cuda: %s, at or before kernel '%s' (CUDA_LAUNCH_BLOCKING=1 tells which)",
-                 cudaGetErrorString(error), cuda.last_kernel);
+    char kernel[128];
+    snprintf(kernel, sizeof kernel, "at or before kernel '%s' (CUDA_LAUNCH_BLOCKING=1 tells which)",
+             cuda.last_kernel);
+    check(kernel, error);
+}
+
+static int finish(void) {
+    synchronise();
     if (!cuda.error[0]) return PLX_OK;
     char line[sizeof cuda.error];
     snprintf(line, sizeof line, "%s", cuda.error);
     cuda.error[0] = 0;
-    return plx_fail(PLX_ERROR_SUPPORT, "%s", line);
+    return plx_fail(cuda.status, "%s", line);
 }
 
-float *plx_cuda_scratch(int slot, size_t floats) {
+/* "out of memory, 1048576 bytes asked, 4096 of 8589934592 free" */
+static const char *text_of_bytes(const char *why, size_t bytes) {
+    static _Thread_local char text[160];
+    size_t left = 0, all = 0;
+    cudaMemGetInfo(&left, &all);
+    snprintf(text, sizeof text, "%s, %zu bytes asked, %zu of %zu free", why, bytes, left, all);
+    return text;
+}
+
+float *plx_cuda_workspace(const char *kernel, int slot, size_t floats) {
     if (floats <= cuda.scratch_floats[slot]) return cuda.scratch[slot];
     check("scratch", cudaFree(cuda.scratch[slot])); /* waits for what uses it */
-    cuda.scratch_floats[slot] = floats + floats / 8;
-    cudaError_t error = cudaMalloc((void **)&cuda.scratch[slot], cuda.scratch_floats[slot] * sizeof(float));
-    PLX_CHECK(error == cudaSuccess, "cuda: %zu floats of workspace: %s", floats, cudaGetErrorString(error));
-    return cuda.scratch[slot];
+    const size_t bytes = (floats + floats / 8) * sizeof(float);
+    cudaError_t error = cudaMalloc((void **)&cuda.scratch[slot], bytes);
+    cuda.scratch_floats[slot] = error == cudaSuccess ? floats + floats / 8 : 0;
+    if (error == cudaSuccess) return cuda.scratch[slot];
+    cudaGetLastError(); /* is no launch's */
+    if (!strncmp(kernel, "plx_cuda_", 9)) kernel += 9;
+    keep_error(PLX_ERROR_MEMORY, kernel, text_of_bytes(cudaGetErrorString(error), bytes));
+    return cuda.scratch[slot] = NULL;
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------------------- */
@@ -252,13 +282,13 @@ static int commit(char *base, size_t bytes) {
     const CUdeviceptr at = (CUdeviceptr)(r->base + r->committed);
     CUmemGenericAllocationHandle memory;
     CUresult result = driver.create(&memory, more, &where, 0);
-    if (result != CUDA_SUCCESS)
-        return plx_fail(PLX_ERROR_MEMORY, "cuda: %zu more bytes: %s", more, text_of(result));
+    if (result != CUDA_SUCCESS) return plx_fail(PLX_ERROR_MEMORY, "%s", text_of_bytes(text_of(result), more));
     result = driver.map(at, more, 0, memory, 0);
     driver.release(memory); /* the mapping keeps it */
-    if (result == CUDA_SUCCESS) result = driver.access(at, more, &access, 1);
+    if (result == CUDA_SUCCESS && (result = driver.access(at, more, &access, 1)) != CUDA_SUCCESS)
+        driver.unmap(at, more);
     if (result != CUDA_SUCCESS)
-        return plx_fail(PLX_ERROR_MEMORY, "cuda: %zu bytes cannot be mapped: %s", more, text_of(result));
+        return plx_fail(PLX_ERROR_MEMORY, "cannot be mapped: %s", text_of_bytes(text_of(result), more));
     r->committed += more;
     return PLX_OK;
 }
@@ -285,7 +315,12 @@ static char *stage_room(size_t bytes) {
     return room;
 }
 
+static void fail(const char *what) {
+    keep_error(PLX_ERROR_MEMORY, what, plx_error());
+}
+
 static void write_bytes(void *to, const void *from, size_t bytes) {
+    if (plx_cuda_stopped()) return;
     for (size_t done = 0, part; done < bytes; done += part) {
         part = bytes - done < stage_bytes ? bytes - done : stage_bytes;
         char *room = stage_room(part);
@@ -296,15 +331,20 @@ static void write_bytes(void *to, const void *from, size_t bytes) {
 }
 
 static void read_bytes(void *to, const void *from, size_t bytes) {
-    check("read", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, plx_cuda_stream()));
-    check("read", cudaStreamSynchronize(plx_cuda_stream()));
+    if (!plx_cuda_stopped()) {
+        check("read", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, plx_cuda_stream()));
+        synchronise();
+    }
+    if (plx_cuda_stopped()) memset(to, 0, bytes);
 }
 
 static void copy_bytes(void *to, const void *from, size_t bytes) {
+    if (plx_cuda_stopped()) return;
     check("copy", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, plx_cuda_stream()));
 }
 
 static void zero_bytes(void *to, size_t bytes) {
+    if (plx_cuda_stopped()) return;
     check("zero", cudaMemsetAsync(to, 0, bytes, plx_cuda_stream()));
 }
 
@@ -315,4 +355,24 @@ const plx_memory plx_cuda_memory = {.reserve = reserve,
                                     .read = read_bytes,
                                     .copy = copy_bytes,
                                     .zero = zero_bytes,
+                                    .fail = fail,
+                                    .failed = plx_cuda_stopped,
                                     .finish = finish};
+
+/* ---- probes -------------------------------------------------------------------------------------------------------- */
+
+static int attribute(enum cudaDeviceAttr which) {
+    int value = 0;
+    cudaDeviceGetAttribute(&value, which, cuda.card);
+    return value;
+}
+
+static double multiply_add(int times, float *sink) {
+    return plx_cuda_probe_multiply_add(attribute(cudaDevAttrMultiProcessorCount), times, sink);
+}
+
+static size_t cache(void) {
+    return (size_t)attribute(cudaDevAttrL2CacheSize);
+}
+
+const plx_probes plx_cuda_probes = {multiply_add, plx_cuda_probe_triad, cache};

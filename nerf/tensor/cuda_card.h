@@ -3,7 +3,7 @@
 #define PLX_CUDA_CARD_H
 
 #include "nerf/tensor/memory.h"
-#include "nerf/tensor/tensor.h"
+#include "nerf/tensor/probes.h"
 
 int plx_cuda_cards(void);
 const char *
@@ -12,6 +12,7 @@ int plx_cuda_open(int card); /* the process's one card from now on */
 void plx_cuda_set_precision(enum plx_precision precision);
 enum plx_precision plx_cuda_precision(void);
 extern const plx_memory plx_cuda_memory;
+extern const plx_probes plx_cuda_probes;
 
 /* Of a library's call in a kernel: keeps the first for the next synchronisation. */
 void plx_cuda_failed(const char *kernel, const char *why);

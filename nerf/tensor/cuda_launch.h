@@ -12,6 +12,7 @@
 #ifdef PLX_CUDA_EMULATION
 #define PLX_LAUNCH(kernel, grid, block, shared_bytes, ...)                                  \
     do {                                                                                    \
+        if (plx_cuda_stopped()) break;                                                      \
         emulation_launch(#kernel, grid, block, shared_bytes, [=] { kernel(__VA_ARGS__); }); \
         plx_cuda_launched(#kernel);                                                         \
     } while (0)
@@ -29,6 +30,7 @@ static inline size_t plx_cuda_shared_limit(void) {
 /* More than 48 KiB must be asked for. */
 #define PLX_LAUNCH(kernel, grid, block, shared_bytes, ...)                                                  \
     do {                                                                                                    \
+        if (plx_cuda_stopped()) break;                                                                      \
         if ((size_t)(shared_bytes) > 48 << 10)                                                              \
             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(shared_bytes)); \
         kernel<<<grid, block, shared_bytes, plx_cuda_stream()>>>(__VA_ARGS__);                              \

@@ -125,7 +125,8 @@ static void multiply(const char *kernel, product p, const float *a, const float 
     descriptors d = {0};
     cublasLtMatmulAlgo_t algorithm;
     const cudaStream_t stream = plx_cuda_stream();
-    float *workspace = plx_cuda_scratch(PLX_CUDA_LIBRARY, workspace_bytes / sizeof(float));
+    float *workspace = plx_cuda_workspace(kernel, PLX_CUDA_LIBRARY, workspace_bytes / sizeof(float));
+    if (plx_cuda_stopped()) return;
     p.precision = plx_cuda_precision();
     cublasStatus_t s = open_library();
     THEN(describe(&d, &p, bias));

@@ -212,6 +212,7 @@ static __global__ __launch_bounds__(THREADS) void pool_forward(size_t n, unsigne
     size_t from = at4(p.n, p.h * kh, p.w * kw, p.c, H, W, C);
     T sum = plx_scale(0, at<T>(x, from));
     for (unsigned k = 0; k < kh; k++, from += (size_t)W * C)
+#pragma unroll 1
         for (unsigned j = 0; j < kw; j++) sum = plx_add(sum, at<T>(x, from + (size_t)j * C));
     ((T *)y)[i] = plx_scale(1 / ((float)kh * (float)kw), sum);
 }

@@ -1,6 +1,6 @@
 /* Devices by name, and the one that this process computes on. */
 #include "nerf/tensor/kernels.h"
-#include "nerf/tensor/tensor.h"
+#include "nerf/tensor/probes.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -69,6 +69,10 @@ static int open_card(plx_device *out, int card) {
     return PLX_OK;
 }
 
+const plx_probes *plx_device_probes(const plx_device *device) {
+    return device->memory ? &plx_cuda_probes : NULL;
+}
+
 static int set_precision(enum plx_precision precision) {
     plx_cuda_set_precision(precision);
     return PLX_OK;
@@ -86,6 +90,11 @@ const char *plx_device_card(int card) {
 static int open_card(plx_device *out, int card) {
     (void)out, (void)card;
     return plx_fail(PLX_ERROR_SUPPORT, "device 'cuda': this build is without CUDA (make CUDA=1)");
+}
+
+const plx_probes *plx_device_probes(const plx_device *device) {
+    (void)device;
+    return NULL;
 }
 
 static int set_precision(enum plx_precision precision) {

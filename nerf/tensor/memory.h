@@ -16,7 +16,11 @@ typedef struct plx_memory {
     void (*read)(void *to, const void *from, size_t bytes); /* to the host */
     void (*copy)(void *to, const void *from, size_t bytes); /* within the device */
     void (*zero)(void *to, size_t bytes);
-    int (*finish)(void); /* waits; the first error of what was started, by its kernel's name */
+    /* From the first error on nothing is started any more and reading gives zeros, until `finish` tells it, by its kernel's name.
+     * `fail`: plx_error() is one, of `what`. */
+    void (*fail)(const char *what);
+    bool (*failed)(void); /* so far; does not wait */
+    int (*finish)(void);  /* waits */
 } plx_memory;
 
 static inline void plx_memory_write(const plx_memory *m, void *to, const void *from, size_t bytes) {
@@ -49,6 +53,11 @@ static inline void plx_memory_zero(const plx_memory *m, void *to, size_t bytes) 
 
 static inline int plx_memory_finish(const plx_memory *m) {
     return m ? m->finish() : 0;
+}
+
+/* An error that is known already; without one it does not wait. */
+static inline int plx_memory_check(const plx_memory *m) {
+    return m && m->failed() ? m->finish() : 0;
 }
 
 /* A block of its own, zeros; NULL without memory. */

@@ -69,6 +69,8 @@ int plx_optimiser_step(plx_optimiser *o, plx_params *params, float rate, double 
         int status = plx_optimiser_check(params, norm);
         if (status) return status;
     }
+    int status = plx_memory_check(params->device.memory);
+    if (status) return status;
     const double t = (double)++o->step;
     const plx_adamw a = {
         .rate = rate,

@@ -95,6 +95,11 @@ static int sort_names(plx_params *params) {
     return PLX_OK;
 }
 
+static int no_memory(const plx_params *params) {
+    return params->device.memory ? plx_fail_in(PLX_ERROR_MEMORY, "parameters")
+                                 : plx_fail(PLX_ERROR_MEMORY, "no memory for %zu parameters", params->block);
+}
+
 static int make_chunks(plx_params *params) {
     int count = 0;
     for (int i = 0; i < params->count; i++)
@@ -105,8 +110,7 @@ static int make_chunks(plx_params *params) {
     params->device_work = params->device.memory
                               ? plx_memory_take(params->device.memory, (size_t)count * sizeof *params->work)
                               : params->work;
-    if (!params->chunk || !params->work || !params->sums || !params->device_work)
-        return plx_fail(PLX_ERROR_MEMORY, "no memory for parameters");
+    if (!params->chunk || !params->work || !params->sums || !params->device_work) return no_memory(params);
     for (int i = 0; i < params->count; i++) {
         const size_t begin = params->param[i].offset, end = begin + plx_param_size(&params->param[i]);
         for (size_t at = begin; at < end; at += PLX_PARAM_CHUNK)
@@ -170,7 +174,7 @@ int plx_params_allocate(plx_params *params, uint64_t seed, bool train) {
         params->ema = new_block(params);
         complete = complete && params->grad && params->m && params->v && params->ema;
     }
-    if (!complete) return plx_fail(PLX_ERROR_MEMORY, "no memory for %zu parameters", params->block);
+    if (!complete) return no_memory(params);
     status = make_chunks(params);
     if (status < 0) return status;
     point_tensors(params);

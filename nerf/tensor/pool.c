@@ -48,25 +48,26 @@ void plx_pool_free(plx_pool *pool) {
     free(pool);
 }
 
-static void commit(plx_pool *pool) {
+static void commit(plx_pool *pool, const char *what) {
     if (!pool->memory || pool->used <= pool->committed) return;
-    PLX_CHECK(!pool->memory->commit(pool->device, pool->used), "pool: %zu bytes: %s", pool->used,
-              plx_error());
-    pool->committed = pool->used;
+    if (pool->memory->commit(pool->device, pool->used))
+        pool->memory->fail(what);
+    else
+        pool->committed = pool->used;
 }
 
 static char *end_of(block *b) {
     return (char *)b + b->bytes;
 }
 
-static block *take_from_end(plx_pool *pool, size_t bytes) {
+static block *take_from_end(plx_pool *pool, const char *what, size_t bytes) {
     PLX_CHECK(bytes <= pool->capacity - pool->used, "pool: %zu bytes wanted, %zu of %zu left", bytes,
               pool->capacity - pool->used, pool->capacity);
     block *b = (block *)(pool->base + pool->used);
     pool->used += bytes;
     if (pool->used > pool->peak) pool->peak = pool->used;
     b->bytes = bytes;
-    commit(pool);
+    commit(pool, what);
     return b;
 }
 
@@ -84,11 +85,11 @@ static block *take_from_hole(block **hole, size_t bytes) {
     return b;
 }
 
-void *plx_pool_take(plx_pool *pool, size_t bytes) {
+void *plx_pool_take(plx_pool *pool, const char *what, size_t bytes) {
     const size_t whole = (bytes + sizeof(block) + PLX_ARENA_ALIGN - 1) / PLX_ARENA_ALIGN * PLX_ARENA_ALIGN;
     block **hole = &pool->holes;
     while (*hole && (*hole)->bytes < whole) hole = &(*hole)->next;
-    block *b = *hole ? take_from_hole(hole, whole) : take_from_end(pool, whole);
+    block *b = *hole ? take_from_hole(hole, whole) : take_from_end(pool, what, whole);
     return pool->device + ((char *)(b + 1) - pool->base);
 }
 

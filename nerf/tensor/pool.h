@@ -13,9 +13,9 @@ typedef struct plx_pool plx_pool;
 int plx_pool_create(plx_pool **out, const plx_memory *memory, size_t capacity); /* bytes of address space */
 void plx_pool_free(plx_pool *pool);
 
-/* Uninitialised memory, aligned to 64 bytes; aborts by PLX_CHECK past the capacity, or what the device
- * has. */
-void *plx_pool_take(plx_pool *pool, size_t bytes);
+/* Uninitialised memory, aligned to 64 bytes; aborts by PLX_CHECK past the capacity. Past what the device has it is an error of
+ * `what`, which the device's memory keeps (plx_memory.fail), and there is nothing behind the addresses. */
+void *plx_pool_take(plx_pool *pool, const char *what, size_t bytes);
 void plx_pool_give(plx_pool *pool, void *memory);
 void plx_pool_reset(plx_pool *pool); /* gives everything back */
 

@@ -71,8 +71,11 @@ size_t plx_tape_peak_bytes(const plx_tape *tape) {
 
 /* ---- arrays --------------------------------------------------------------------------------------------------- */
 
+/* An array belongs to the op that is being made, whose tensor is the newest. */
 void *plx_tape_array(plx_tape *tape, size_t bytes) {
-    return tape->device.memory ? plx_pool_take(tape->pool, bytes) : plx_arena_alloc(tape->arena, bytes);
+    return tape->device.memory
+               ? plx_pool_take(tape->pool, tape->newest ? tape->newest->name : "a step's arrays", bytes)
+               : plx_arena_alloc(tape->arena, bytes);
 }
 
 const void *plx_tape_constant(plx_tape *tape, const void *host, size_t bytes) {
@@ -109,7 +112,7 @@ static plx_tensor *without_data(plx_tape *tape, const char *name, int ndim, cons
 
 plx_tensor *plx_tape_tensor(plx_tape *tape, const char *name, int ndim, const int *shape) {
     plx_tensor *x = without_data(tape, name, ndim, shape);
-    x->data = plx_pool_take(tape->pool, bytes_of(x));
+    x->data = plx_pool_take(tape->pool, name, bytes_of(x));
     return x;
 }
 
@@ -125,7 +128,7 @@ const float *plx_tape_values(plx_tape *tape, const plx_tensor *x) {
 }
 
 static float *new_gradient(plx_tape *tape, const plx_tensor *x) {
-    float *grad = plx_pool_take(tape->pool, bytes_of(x));
+    float *grad = plx_pool_take(tape->pool, x->name, bytes_of(x));
     plx_memory_zero(tape->device.memory, grad, bytes_of(x));
     return grad;
 }
@@ -197,7 +200,7 @@ static void compute_again(plx_tape *tape, plx_tensor *x) {
     const plx_op *op = x->made_by;
     for (int i = 0; i < PLX_OP_INPUTS; i++)
         if (op->input[i]) compute_again(tape, op->input[i]);
-    x->data = plx_pool_take(tape->pool, bytes_of(x));
+    x->data = plx_pool_take(tape->pool, x->name, bytes_of(x));
     op->forward(tape, op);
 }
 

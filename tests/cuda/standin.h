@@ -19,9 +19,10 @@ void standin_check(int good, const char *format, ...) __attribute__((format(prin
 /* `bytes` from `p` on are mapped device memory. */
 void standin_check_device(const char *what, const void *p, size_t bytes);
 
-extern size_t standin_reads, standin_waits; /* copies to the host, and synchronisations, so far */
-extern size_t standin_card_bytes;           /* of memory that the card has */
-extern int standin_cards;                   /* 0: a machine without one */
+extern size_t standin_reads, standin_waits;         /* copies to the host, and synchronisations, so far */
+extern size_t standin_card_bytes;                   /* of memory that the card has */
+extern int standin_cards;                           /* 0: a machine without one */
+extern size_t standin_allocations, standin_refused; /* so far; the one that gets no memory */
 
 /* To `bits` bits of the fraction, to the nearest, ties to even. */
 static inline float standin_rounded(float x, int bits) {

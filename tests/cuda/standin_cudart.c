@@ -36,6 +36,7 @@ static int copy_count;
 
 size_t standin_reads, standin_waits, standin_card_bytes = (size_t)1 << 30;
 int standin_cards = 1;
+size_t standin_allocations, standin_refused;
 
 void standin_check(int good, const char *format, ...) {
     if (good) return;
@@ -136,6 +137,12 @@ static void drop_range(range *r) {
     *r = ranges[--range_count];
 }
 
+static int refuses(size_t bytes) {
+    if (++standin_allocations == standin_refused || taken + bytes > standin_card_bytes) return 1;
+    taken += bytes;
+    return 0;
+}
+
 /* New memory holds NaN. */
 static void open_more(range *r, size_t bytes) {
     mprotect(r->base + r->open, bytes, PROT_READ | PROT_WRITE);
@@ -176,8 +183,7 @@ static CUresult create(CUmemGenericAllocationHandle *out, size_t bytes, const CU
     standin_check(bytes && bytes % GRANULARITY == 0 && p->type == CU_MEM_ALLOCATION_TYPE_PINNED &&
                       p->location.type == CU_MEM_LOCATION_TYPE_DEVICE && p->location.id == 0 && !flags,
                   "cuMemCreate of %zu bytes", bytes);
-    if (taken + bytes > standin_card_bytes) return CUDA_ERROR_OUT_OF_MEMORY;
-    taken += bytes;
+    if (refuses(bytes)) return CUDA_ERROR_OUT_OF_MEMORY;
     *out = bytes;
     return CUDA_SUCCESS;
 }
@@ -249,7 +255,9 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function
 /* ---- cudart ------------------------------------------------------------------------------------------------------------- */
 
 const char *cudaGetErrorString(cudaError_t error) {
-    return error == cudaErrorNoDevice ? "no CUDA-capable device is detected" : "an error";
+    return error == cudaErrorNoDevice           ? "no CUDA-capable device is detected"
+           : error == cudaErrorMemoryAllocation ? "out of memory"
+                                                : "an error";
 }
 
 cudaError_t cudaGetDeviceCount(int *count) {
@@ -268,7 +276,10 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device) {
 
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device) {
     standin_check(device < standin_cards, "card %d", device);
-    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 8 : 0;
+    *value = attribute == cudaDevAttrComputeCapabilityMajor ? 8
+             : attribute == cudaDevAttrMultiProcessorCount  ? 1
+             : attribute == cudaDevAttrL2CacheSize          ? 64 << 10
+                                                            : 0;
     return cudaSuccess;
 }
 
@@ -328,7 +339,7 @@ cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags) {
 
 cudaError_t cudaMalloc(void **out, size_t bytes) {
     const size_t whole = (bytes + GRANULARITY - 1) / GRANULARITY * GRANULARITY;
-    range *r = new_range(whole);
+    range *r = refuses(whole) ? NULL : new_range(whole);
     if (!r) return cudaErrorMemoryAllocation;
     *out = r->base;
     open_more(r, bytes); /* no more than was asked for */
@@ -337,7 +348,15 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
 
 cudaError_t cudaFree(void *p) {
     flush();
-    if (p) drop_range(range_at((CUdeviceptr)p));
+    if (!p) return cudaSuccess;
+    taken -= range_at((CUdeviceptr)p)->reserved;
+    drop_range(range_at((CUdeviceptr)p));
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *left, size_t *all) {
+    *left = standin_card_bytes - taken;
+    *all = standin_card_bytes;
     return cudaSuccess;
 }
 

@@ -1,5 +1,6 @@
-/* cuDNN: convolutions of float32 tensors in NHWC, by the strides of their descriptors. The heuristics name first an algorithm that
- * may give other bits each time and one that does not run. */
+/* cuDNN: convolutions in NHWC, by the strides of their descriptors, of tensors that are all float32 or all bfloat16; sums in float32.
+ * The heuristics name first an algorithm that may give other bits each time and one that does not run, and know none of odd numbers
+ * of channels in bfloat16. */
 #include <cudnn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,11 +8,13 @@
 #include "tests/cuda/standin.h"
 
 struct cudnnTensorStruct {
+    cudnnDataType_t type;
     int n, c, h, w;                                /* sizes */
     size_t stride_n, stride_c, stride_h, stride_w; /* elements */
 };
 
 struct cudnnFilterStruct {
+    cudnnDataType_t type;
     int o, i, h, w;
 };
 
@@ -29,6 +32,10 @@ static struct cudnnContext context;
 
 const char *cudnnGetErrorString(cudnnStatus_t status) {
     return status == CUDNN_STATUS_NOT_SUPPORTED ? "not supported" : "an error";
+}
+
+static size_t size_of(cudnnDataType_t type) {
+    return type == CUDNN_DATA_FLOAT ? 4 : type == CUDNN_DATA_BFLOAT16 ? 2 : 0;
 }
 
 cudnnStatus_t cudnnCreate(cudnnHandle_t *out) {
@@ -71,10 +78,10 @@ cudnnStatus_t cudnnDestroyConvolutionDescriptor(cudnnConvolutionDescriptor_t d) 
 
 cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t format,
                                          cudnnDataType_t type, int n, int c, int h, int w) {
-    standin_check(type == CUDNN_DATA_FLOAT && n > 0 && c > 0 && h > 0 && w > 0,
-                  "a tensor of %d x %d x %d x %d", n, c, h, w);
+    standin_check(size_of(type) && n > 0 && c > 0 && h > 0 && w > 0, "a tensor of %d x %d x %d x %d", n, c, h,
+                  w);
     const size_t C = (size_t)c, H = (size_t)h, W = (size_t)w;
-    *d = (struct cudnnTensorStruct){n, c, h, w, C * H * W, 0, 0, 0};
+    *d = (struct cudnnTensorStruct){type, n, c, h, w, C * H * W, 0, 0, 0};
     if (format == CUDNN_TENSOR_NHWC)
         d->stride_h = W * C, d->stride_w = C, d->stride_c = 1;
     else
@@ -84,9 +91,9 @@ cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorF
 
 cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t type,
                                          cudnnTensorFormat_t format, int o, int i, int h, int w) {
-    standin_check(type == CUDNN_DATA_FLOAT && format == CUDNN_TENSOR_NHWC && o > 0 && i > 0 && h > 0 && w > 0,
+    standin_check(size_of(type) && format == CUDNN_TENSOR_NHWC && o > 0 && i > 0 && h > 0 && w > 0,
                   "a filter of %d x %d x %d x %d", o, i, h, w);
-    *d = (struct cudnnFilterStruct){o, i, h, w};
+    *d = (struct cudnnFilterStruct){type, o, i, h, w};
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -112,6 +119,11 @@ cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnM
         (void)handle;                                                                                        \
         standin_check(wanted >= 3, "only %d algorithms asked for", wanted);                                  \
         memset(found, 0, 3 * sizeof *found);                                                                 \
+        if (w->type == CUDNN_DATA_BFLOAT16 && (w->i | w->o) % 2) {                                           \
+            found[0].status = CUDNN_STATUS_NOT_SUPPORTED;                                                    \
+            *count = 1;                                                                                      \
+            return CUDNN_STATUS_SUCCESS;                                                                     \
+        }                                                                                                    \
         for (int i = 0; i < 3; i++) found[i].memory = WORKSPACE, found[i].determinism = CUDNN_DETERMINISTIC; \
         found[0].algo = first, found[0].determinism = CUDNN_NON_DETERMINISTIC;                               \
         found[1].algo = first, found[1].status = CUDNN_STATUS_NOT_SUPPORTED;                                 \
@@ -127,6 +139,8 @@ static void check_shapes(cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, c
     standin_check(x->c == w->i && y->c == w->o && x->n == y->n && y->h == h && y->w == v,
                   "a convolution of (%d,%d,%d,%d) by (%d,%d,%d,%d) into (%d,%d,%d,%d), not %d x %d", x->n,
                   x->h, x->w, x->c, w->o, w->h, w->w, w->i, y->n, y->h, y->w, y->c, h, v);
+    standin_check(x->type == w->type && x->type == y->type, "a convolution of types %d, %d and %d",
+                  (int)x->type, (int)w->type, (int)y->type);
 }
 
 cudnnStatus_t cudnnGetConvolutionForwardAlgorithm_v7(cudnnHandle_t handle, const cudnnTensorDescriptor_t x,
@@ -174,7 +188,7 @@ static size_t count_of(cudnnTensorDescriptor_t d) {
 
 static void check_tensor(const char *what, cudnnTensorDescriptor_t d, const void *p) {
     standin_check(d->stride_c == 1, "%s: channels are not side by side", what);
-    standin_check_device(what, p, sizeof(float) * (at(d, d->n - 1, d->h - 1, d->w - 1, d->c - 1) + 1));
+    standin_check_device(what, p, size_of(d->type) * (at(d, d->n - 1, d->h - 1, d->w - 1, d->c - 1) + 1));
 }
 
 static void begin(cudnnHandle_t handle, cudnnFilterDescriptor_t w, const void *weights, int good,
@@ -184,7 +198,7 @@ static void begin(cudnnHandle_t handle, cudnnFilterDescriptor_t w, const void *w
     standin_check(bytes >= WORKSPACE, "too small a workspace");
     standin_check_device("workspace", workspace, bytes);
     standin_check_device("weights", weights,
-                         sizeof(float) * (size_t)w->o * (size_t)w->h * (size_t)w->w * (size_t)w->i);
+                         size_of(w->type) * (size_t)w->o * (size_t)w->h * (size_t)w->w * (size_t)w->i);
     standin_begin();
     memset(workspace, 0xff, bytes);
 }
@@ -206,9 +220,17 @@ static float factor(cudnnConvolutionDescriptor_t c, float x) {
     return c->math == CUDNN_FMA_MATH ? x : standin_rounded(x, 10);
 }
 
-static float *factors(cudnnConvolutionDescriptor_t c, const float *x, size_t count) {
+static float number(cudnnDataType_t type, const void *p, size_t i) {
+    if (type == CUDNN_DATA_FLOAT) return ((const float *)p)[i];
+    const uint32_t bits = (uint32_t)((const uint16_t *)p)[i] << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static float *factors(cudnnConvolutionDescriptor_t c, cudnnDataType_t type, const void *x, size_t count) {
     float *out = malloc(sizeof *out * count);
-    for (size_t i = 0; i < count; i++) out[i] = factor(c, x[i]);
+    for (size_t i = 0; i < count; i++) out[i] = factor(c, number(type, x, i));
     return out;
 }
 
@@ -216,12 +238,18 @@ static size_t filter_count(cudnnFilterDescriptor_t w) {
     return (size_t)w->o * (size_t)w->h * (size_t)w->w * (size_t)w->i;
 }
 
-static void scale(double *sums, const float *old, float beta, size_t count) {
-    for (size_t i = 0; i < count; i++) sums[i] = beta != 0 ? (double)beta * old[i] : 0;
+static void scale(double *sums, cudnnDataType_t type, const void *old, float beta, size_t count) {
+    for (size_t i = 0; i < count; i++) sums[i] = beta != 0 ? (double)beta * number(type, old, i) : 0;
 }
 
-static void store(float *out, double *sums, size_t count) {
-    for (size_t i = 0; i < count; i++) out[i] = (float)sums[i];
+static void store(void *out, cudnnDataType_t type, double *sums, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const float x = standin_rounded((float)sums[i], type == CUDNN_DATA_FLOAT ? 23 : 7);
+        if (type == CUDNN_DATA_FLOAT)
+            ((float *)out)[i] = x;
+        else
+            memcpy((uint16_t *)out + i, (const char *)&x + 2, 2);
+    }
     free(sums);
 }
 
@@ -236,8 +264,9 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
     check_tensor("y", y, py);
     begin(handle, w, pw, algo == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, workspace, bytes);
     double *sums = malloc(sizeof *sums * count_of(y));
-    scale(sums, py, *(const float *)beta, count_of(y));
-    float *X = factors(c, px, count_of(x)), *W = factors(c, pw, filter_count(w)), a = *(const float *)alpha;
+    scale(sums, y->type, py, *(const float *)beta, count_of(y));
+    float *X = factors(c, x->type, px, count_of(x)), *W = factors(c, w->type, pw, filter_count(w));
+    const float a = *(const float *)alpha;
     EACH_TAP(x, w, c, y) {
         const float *from = X + at(x, n, row, column, 0), *by = W + filter_at(w, o, i, j, 0);
         double sum = 0;
@@ -245,7 +274,7 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
         sums[at(y, n, h, v, o)] += a * sum;
     }
     free(X), free(W);
-    store(py, sums, count_of(y));
+    store(py, y->type, sums, count_of(y));
     standin_end();
     return CUDNN_STATUS_SUCCESS;
 }
@@ -261,8 +290,9 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
     check_tensor("dy", y, py);
     begin(handle, w, pw, algo == CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, workspace, bytes);
     double *sums = malloc(sizeof *sums * count_of(x));
-    scale(sums, px, *(const float *)beta, count_of(x));
-    float *dy = factors(c, py, count_of(y)), *W = factors(c, pw, filter_count(w)), a = *(const float *)alpha;
+    scale(sums, x->type, px, *(const float *)beta, count_of(x));
+    float *dy = factors(c, y->type, py, count_of(y)), *W = factors(c, w->type, pw, filter_count(w));
+    const float a = *(const float *)alpha;
     EACH_TAP(x, w, c, y) {
         const float *by = W + filter_at(w, o, i, j, 0);
         const double d = (double)a * dy[at(y, n, h, v, o)];
@@ -270,7 +300,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
         for (int k = 0; k < x->c; k++) to[k] += d * by[k];
     }
     free(dy), free(W);
-    store(px, sums, count_of(x));
+    store(px, x->type, sums, count_of(x));
     standin_end();
     return CUDNN_STATUS_SUCCESS;
 }
@@ -288,8 +318,9 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
     check_tensor("dy", y, py);
     begin(handle, w, pw, algo == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, workspace, bytes);
     double *sums = malloc(sizeof *sums * count);
-    scale(sums, pw, *(const float *)beta, count);
-    float *X = factors(c, px, count_of(x)), *dy = factors(c, py, count_of(y)), a = *(const float *)alpha;
+    scale(sums, w->type, pw, *(const float *)beta, count);
+    float *X = factors(c, x->type, px, count_of(x)), *dy = factors(c, y->type, py, count_of(y));
+    const float a = *(const float *)alpha;
     EACH_TAP(x, w, c, y) {
         const float *from = X + at(x, n, row, column, 0);
         const double d = (double)a * dy[at(y, n, h, v, o)];
@@ -297,27 +328,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
         for (int k = 0; k < x->c; k++) to[k] += d * from[k];
     }
     free(X), free(dy);
-    store(pw, sums, count);
-    standin_end();
-    return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void *alpha,
-                                           const cudnnTensorDescriptor_t y, const void *py, const void *beta,
-                                           const cudnnTensorDescriptor_t b, void *pb) {
-    standin_check(handle == &context && b->c == y->c && b->n == 1 && b->h == 1 && b->w == 1,
-                  "a bias of %d channels", b->c);
-    check_tensor("dy", y, py);
-    check_tensor("db", b, pb);
-    standin_begin();
-    double *sums = malloc(sizeof *sums * (size_t)b->c);
-    scale(sums, pb, *(const float *)beta, (size_t)b->c);
-    for (int n = 0; n < y->n; n++)
-        for (int h = 0; h < y->h; h++)
-            for (int v = 0; v < y->w; v++)
-                for (int o = 0; o < y->c; o++)
-                    sums[o] += (double)*(const float *)alpha * ((const float *)py)[at(y, n, h, v, o)];
-    store(pb, sums, (size_t)b->c);
+    store(pw, w->type, sums, count);
     standin_end();
     return CUDNN_STATUS_SUCCESS;
 }
@@ -326,6 +337,7 @@ cudnnStatus_t cudnnAddTensor(cudnnHandle_t handle, const void *alpha, const cudn
                              const void *pb, const void *beta, const cudnnTensorDescriptor_t y, void *py) {
     standin_check(handle == &context && b->c == y->c && b->n == 1 && b->h == 1 && b->w == 1,
                   "a bias of %d channels", b->c);
+    standin_check(b->type == CUDNN_DATA_FLOAT && y->type == b->type, "a bias of type %d", (int)b->type);
     check_tensor("b", b, pb);
     check_tensor("y", y, py);
     standin_begin();
