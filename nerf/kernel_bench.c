@@ -317,7 +317,8 @@ static void step_rays(work *w) {
     w->ray = plx_arena_zalloc(w->arena, sizeof *w->ray * (size_t)R);
     w->targets = plx_arena_zalloc(w->arena, sizeof *w->targets * (size_t)R);
     w->many = plx_arena_alloc(w->arena, sizeof(int) * ((size_t)R + 1));
-    w->frame = (plx_frame){.kind = PLX_FRAME_WORLD, .radius = 0.5f};
+    w->object_start = plx_arena_zalloc(w->arena, 2 * sizeof(int));
+    w->object_start[1] = R;
     for (int r = 0; r < R; r++) {
         w->ray[r] = (plx_ray){{-1.3f, 0, 0}, {1, 0, 0}, 0.8f, 1.8f};
         w->targets[r].weight = 1;
@@ -329,9 +330,9 @@ BENCH(sample_stratified, "R S", step_rays, n[0], w->ray, w->rays.start, n[1], &(
       a[5] + n[0] * n[1])
 BENCH(sample_importance, "R S", step_rays, w->ray, w->rays, a[0], w->many, n[1], (plx_rng){1, 1}, a[5],
       a[5] + 2 * n[0] * n[1])
-BENCH(points_along, "R S", step_rays, w->ray, w->rays, 1, (const int[]){0, n[0]}, &w->frame, a[5])
+BENCH(points_along, "R S", step_rays, w->ray, w->rays, 1, w->object_start, w->frame, a[5])
 BENCH(seen_lengths, "R S", step_rays, w->rays, a[0], 6.9, a[5])
-BENCH(ray_loss, "R S", step_rays, n[0], w->targets, 0.5f, a[4], a[5], &(double){0})
+BENCH(ray_loss, "R S", step_rays, n[0], w->targets, 0.5f, a[4], a[5], w->number)
 BENCH(drop_faint, "R S", step_rays, n[0], 0.004f, a[4], a[5])
 BENCH(condition_channels, "R S", step_rays, (size_t)n[0], a[4], a[5])
 
@@ -349,10 +350,9 @@ static void grid_cells(work *w) {
     w->slab = plx_arena_alloc(w->arena, sizeof(int) * (size_t)count);
     for (int i = 0; i < count; i++) w->slab[i] = i;
     w->occupied = plx_arena_alloc(w->arena, (size_t)(grid * grid * grid));
-    w->frame = (plx_frame){.kind = PLX_FRAME_WORLD, .radius = 0.5f};
     adds(w, 10 * (size_t)count);
 }
-BENCH(cell_points, "n G", grid_cells, n[0], w->slab, 2, n[1], 0.5f, (plx_rng){1, 1}, &w->frame, a[0])
+BENCH(cell_points, "n G", grid_cells, n[0], w->slab, 2, n[1], 0.5f, (plx_rng){1, 1}, w->frame, a[0])
 BENCH(cell_occupied, "n G", grid_cells, n[0], w->slab, 2, a[0], 0.5f, w->occupied)
 
 /* ---- losses, optimiser ------------------------------------------------------------------------------------- */
@@ -360,7 +360,6 @@ BENCH(cell_occupied, "n G", grid_cells, n[0], w->slab, 2, a[0], 0.5f, w->occupie
 static void loss_of(work *w) {
     size_t n = (size_t)w->n[0];
     reads(w, n), reads(w, n), reads(w, n), adds(w, n), writes(w, 1);
-    w->number[0] = 1;
 }
 BENCH(lp_fwd, "n", loss_of, (size_t)n[0], 2, a[0], a[1], a[2], w->number, a[4])
 BENCH(lp_bwd, "n", loss_of, (size_t)n[0], 2, a[0], a[1], a[2], w->number, a[4], a[3])
@@ -375,7 +374,6 @@ static void parameters(work *w) {
     w->sums = plx_arena_alloc(w->arena, sizeof *w->sums * (size_t)w->chunks);
     for (size_t k = 0; k < (size_t)w->chunks; k++)
         w->chunk[k] = (plx_chunk){k * CHUNK, (k + 1) * CHUNK < n ? (k + 1) * CHUNK : n, 1, 0.01f};
-    w->number[0] = 1, w->number[1] = 0;
     reads(w, n);
     for (int block = 0; block < 4; block++) adds(w, n);
     for (size_t i = 0; i < n; i++) w->a[2][i] = fabsf(w->a[2][i]); /* v */

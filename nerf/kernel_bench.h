@@ -11,8 +11,12 @@ enum { PLX_KERNEL_MAX_ARRAYS = 20 };
 /* A kernel's arguments. */
 typedef struct plx_kernel_work {
     const plx_kernels *kernels;
-    const int *n; /* sizes, in the order of the kernel's letters */
-    plx_arena *arena;
+    const int *n;     /* sizes, in the order of the kernel's letters */
+    plx_arena *arena; /* all arrays, on the host; `first` is the first byte */
+    char *first;
+    const struct plx_memory *memory; /* the device's, and the arrays there; NULL on the host */
+    char *block;
+    size_t block_bytes;
     float *a[PLX_KERNEL_MAX_ARRAYS];
     int arrays;
     double flops, bytes;
@@ -22,12 +26,12 @@ typedef struct plx_kernel_work {
     plx_field_tensors tensors, gradients;
     plx_ray *ray;
     plx_ray_target *targets;
-    int *many;
-    plx_frame frame;
+    int *many, *object_start;
+    plx_frame *frame;
     unsigned char *occupied;
     plx_chunk *chunk;
     int chunks;
-    double *sums, number[2];
+    double *sums, *number; /* number (2) */
 } plx_kernel_work;
 
 typedef struct plx_kernel_bench {

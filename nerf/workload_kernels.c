@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "nerf/kernel_bench.h"
+#include "nerf/tensor/memory.h"
 #include "nerf/tensor/tensor.h"
 
 enum { MAX_SIZES = PLX_KERNEL_MAX_SIZES };
@@ -95,29 +96,86 @@ void plx_kernel_workload_name(int index, char name[96]) {
 
 static void free_work(void *state) {
     plx_kernel_work *w = state;
+    if (w->memory) plx_memory_give(w->memory, w->block, w->block_bytes);
     plx_arena_free(w->arena);
     free(w);
 }
 
-int plx_kernel_workload(plx_workload *out, const char *device_name, int index) {
-    PLX_CHECK(index >= 0 && index < CASES, "kernel workload %d of %d", index, CASES);
+/* What every kernel may ask for. */
+static int make_arena(plx_kernel_work *w, const int n[MAX_SIZES]) {
+    int status = plx_arena_create(&w->arena, address_space);
+    if (status) return status;
+    w->number = plx_arena_zalloc(w->arena, 2 * sizeof *w->number);
+    w->number[0] = 1;
+    w->first = (char *)w->number;
+    w->n = memcpy(plx_arena_alloc(w->arena, sizeof(int) * MAX_SIZES), n, sizeof(int) * MAX_SIZES);
+    w->frame = plx_arena_alloc(w->arena, sizeof *w->frame);
+    *w->frame = (plx_frame){.kind = PLX_FRAME_WORLD, .radius = 0.5f};
+    return PLX_OK;
+}
+
+/* All arrays to the device, and every pointer with them. */
+static int move_to_device(plx_kernel_work *w) {
+    w->block_bytes = plx_arena_mark(w->arena);
+    w->block = plx_memory_take(w->memory, w->block_bytes);
+    if (!w->block) return plx_fail_in(PLX_ERROR_MEMORY, "bench");
+    w->memory->write(w->block, w->first, w->block_bytes);
+    float **const tensors[] = {w->a, &w->tensors.xy, &w->gradients.xy};
+    const int counts[] = {w->arrays, sizeof w->tensors / sizeof(float *),
+                          sizeof w->gradients / sizeof(float *)};
+#define MOVE(p) \
+    if (p) (p) = (void *)(w->block + ((const char *)(p)-w->first));
+    MOVE(w->points.start)
+    MOVE(w->points.coords)
+    MOVE(w->rays.start)
+    MOVE(w->rays.t)
+    MOVE(w->rays.length)
+    MOVE(w->slab)
+    MOVE(w->ray)
+    MOVE(w->targets)
+    MOVE(w->many)
+    MOVE(w->object_start)
+    MOVE(w->frame)
+    MOVE(w->occupied)
+    MOVE(w->chunk)
+    MOVE(w->sums)
+    MOVE(w->number)
+    for (int t = 0; t < 3; t++)
+        for (int i = 0; i < counts[t]; i++) MOVE(tensors[t][i])
+#undef MOVE
+    return PLX_OK;
+}
+
+int plx_kernel_workload_at(plx_workload *out, const char *device_name, const plx_kernel_case *at) {
     *out = (plx_workload){0};
+    kernel_case c = {.kernel = 0};
+    while (c.kernel < KERNELS && strcmp(names[c.kernel], at->kernel) != 0) c.kernel++;
+    PLX_CHECK(c.kernel < KERNELS, "no kernel is called %s", at->kernel);
+    memcpy(c.n, at->n, sizeof c.n);
     plx_device device;
     int status = plx_device_open(&device, device_name);
     if (status) return status;
     plx_kernel_work *w = calloc(1, sizeof *w);
-    if (!w) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", names[cases[index].kernel]);
+    if (!w) return plx_fail(PLX_ERROR_MEMORY, "%s: out of memory", at->kernel);
     w->kernels = device.kernels;
-    w->n = cases[index].n;
-    status = plx_arena_create(&w->arena, address_space);
+    w->memory = device.memory;
+    const plx_kernel_bench *bench = plx_kernel_benches[c.kernel];
+    status = make_arena(w, at->n);
+    if (!status) bench->prepare(w);
+    if (!status && w->memory) status = move_to_device(w);
     if (status) {
-        free(w);
+        free_work(w);
         return status;
     }
-    const plx_kernel_bench *bench = plx_kernel_benches[cases[index].kernel];
-    bench->prepare(w);
     *out = (plx_workload){
         .flops = w->flops, .bytes = w->bytes, .run = bench->run, .free = free_work, .state = w};
-    plx_kernel_workload_name(index, out->name);
+    write_name(out->name, sizeof out->name, &c);
     return PLX_OK;
+}
+
+int plx_kernel_workload(plx_workload *out, const char *device_name, int index) {
+    PLX_CHECK(index >= 0 && index < CASES, "kernel workload %d of %d", index, CASES);
+    plx_kernel_case at;
+    plx_kernel_workload_case(index, &at);
+    return plx_kernel_workload_at(out, device_name, &at);
 }

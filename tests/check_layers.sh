@@ -34,7 +34,7 @@ BEGIN {
     allowed["render"] = "render nerf/core"
     allowed["datasets"] = "datasets render nerf/core"
     allowed["tools"] = "tools"
-    split("nerf/nerf.h nerf/consistency.h nerf/latents.h diffusion/diffusion.h render/render.h datasets/datasets.h", names)
+    split("nerf/nerf.h nerf/card.h nerf/consistency.h nerf/latents.h diffusion/diffusion.h render/render.h datasets/datasets.h", names)
     for (i in names) public[names[i]] = 1
     # Libraries with one .c file each: the folder that may hold it, and what its headers start with.
     split("assimp/ embree3/ OpenEXR/ stb/ meshoptimizer.h png.h zip.h nettle/sha2 nettle/base64 dnnl oneapi/dnnl popt.h vl/ lmdb.h xxhash.h cuda cublasLt.h cudnn.h", prefixes)

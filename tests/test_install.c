@@ -7,6 +7,7 @@
 #include "datasets/datasets.h"
 #include "nerf/core/file.h"
 #include "nerf/nerf.h"
+#include "nerf/tensor/tensor.h"
 #include "render/render.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -107,6 +108,7 @@ TEST(install, examples_of_the_public_headers) {
     try_example("nerf/nerf.h", "ball.safetensors | awk '$1 > 20'", "dB");
     try_example("nerf/latents.h", "example-latents", "1 2");
     try_example("nerf/consistency.h", "| sort", "one object: RMS 0.0");
+    try_example("nerf/card.h", "", plx_device_cards() ? "000 operations" : "is no card");
     try_example("render/render.h", "view.png && file -b view.png 2>/dev/null || ls view.png", "");
     snprintf(words, sizeof words,
              "%s/diffusion/weights/objects-64.safetensors %s/datasets/samples/stone-lantern.png left.png",

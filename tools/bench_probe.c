@@ -4,8 +4,9 @@
 #include <omp.h>
 #include <stdlib.h>
 
+#include "nerf/card.h"
+#include "tools/bench_time.h"
 #include "tools/machine.h"
-#include "tools/parallax.h"
 
 enum { ATTEMPTS = 5 };
 static const double attempt_seconds = 0.03;
@@ -111,6 +112,53 @@ static double measure_bandwidth(size_t set_bytes, int threads) {
     return (double)(3 * t.all * sizeof(float)) * rate;
 }
 
+/* ---- a card's -------------------------------------------------------------------------------------------------- */
+
+/* Operations, or bytes, a second at best: as many times in one run as fill a quarter of an attempt. */
+static int probe_rate(double *rate, enum plx_probe probe, size_t size) {
+    double seconds = 0;
+    for (int times = 1; seconds < attempt_seconds / 4 && times <= 1 << 20; times *= 2) {
+        plx_workload work;
+        plx_timing timing;
+        int status = plx_probe_workload(&work, probe, size, times);
+        if (!status)
+            status = plx_timing_measure(&timing, &work, (plx_timing_plan){ATTEMPTS, 1, attempt_seconds});
+        double amount = work.flops + work.bytes;
+        plx_workload_free(&work);
+        if (status) return status;
+        seconds = timing.seconds[0];
+        *rate = amount / seconds;
+        if (probe == PLX_PROBE_PRODUCT) return PLX_OK;
+    }
+    return PLX_OK;
+}
+
+/* The best of larger and larger products. */
+static int probe_products(double *best) {
+    double seconds = 0;
+    *best = 0;
+    for (size_t side = 256; side <= 8192 && seconds < attempt_seconds / 4; side *= 2) {
+        double rate = 0;
+        int status = probe_rate(&rate, PLX_PROBE_PRODUCT, side);
+        if (status) return status;
+        seconds = 2 * pow((double)side, 3) / rate;
+        *best = fmax(*best, rate);
+    }
+    return PLX_OK;
+}
+
+/* Working sets from what the last cache holds to what it does not. */
+int plx_peaks_measure_card(plx_peaks *out) {
+    *out = (plx_peaks){.threads = 1};
+    int status = probe_rate(&out->flops[0], PLX_PROBE_MULTIPLY_ADD, 0);
+    if (!status) status = probe_products(&out->products);
+    for (size_t bytes = plx_card_cache() / 8; out->sets < 4 && !status; bytes *= 4) {
+        out->set_bytes[out->sets] = (double)bytes;
+        status = probe_rate(&out->bandwidth[out->sets++], PLX_PROBE_MEMORY, bytes);
+    }
+    return status;
+}
+
 /* ---- both --------------------------------------------------------------------------------------------------- */
 
 int plx_peaks_measure(plx_peaks *out, int threads) {
@@ -151,5 +199,7 @@ json_t *plx_peaks_json(const plx_peaks *peaks) {
     for (int i = 0; i < peaks->sets; i++)
         json_array_append_new(memory, json_pack("{s:I, s:f}", "set_bytes", (json_int_t)peaks->set_bytes[i],
                                                 "gbytes_per_second", peaks->bandwidth[i] / 1e9));
-    return json_pack("{s:o, s:o}", "multiply_add", flops, "memory_triad", memory);
+    json_t *json = json_pack("{s:o, s:o}", "multiply_add", flops, "memory_triad", memory);
+    if (peaks->products > 0) json_object_set_new(json, "products_gflops", json_real(peaks->products / 1e9));
+    return json;
 }

@@ -6,7 +6,7 @@
 #include "tools/bench_time.h"
 
 typedef struct plx_bench_entry {
-    const char *kind, *table; /* "kernel", "stage", "scaling"; "ref", "cpu" */
+    const char *kind, *table; /* "kernel", "stage", "scaling"; "ref", "cpu", "cuda" */
     char name[96];
     double flops, bytes; /* of one run; 0: not stated */
     plx_timing timing;
@@ -14,7 +14,7 @@ typedef struct plx_bench_entry {
 } plx_bench_entry;
 
 typedef struct plx_bench {
-    plx_peaks peaks;
+    plx_peaks peaks, card; /* card: of table cuda; threads 0: none was measured */
     int count;
     plx_bench_entry *entries; /* owned */
 } plx_bench;
@@ -26,7 +26,7 @@ void plx_bench_free(plx_bench *bench);
 
 void plx_bench_print_peaks(FILE *out, const plx_peaks *peaks);
 void plx_bench_print_heading(FILE *out, const char *kind);
-void plx_bench_print_entry(FILE *out, const plx_bench_entry *entry, const plx_peaks *peaks);
+void plx_bench_print_entry(FILE *out, const plx_bench_entry *entry, const plx_bench *bench);
 
 /* The machine, versions, options, peaks and entries with the time of every run, in ascending order; `scaling` (taken
  * over) may be NULL. Atomic. */

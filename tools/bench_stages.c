@@ -279,7 +279,7 @@ static int open_field_forward(plx_workload *out) {
         char name[96];
         plx_kernel_workload_name(i, name);
         if (strncmp(name, "field_fwd N8 ", 13)) continue;
-        int status = plx_kernel_workload(out, "cpu", i);
+        int status = plx_kernel_workload(out, NULL, i);
         if (!status) snprintf(out->name, sizeof out->name, "field-forward 8 objects, 16384 points each");
         return status;
     }
@@ -316,6 +316,10 @@ int plx_stage_count(void) {
 
 void plx_stage_name(int index, bool quick, char name[96]) {
     snprintf(name, 96, "%s", index == REFINE && quick ? "refine 4 views, 5 noise levels" : names[index]);
+}
+
+bool plx_stage_computes(int index) {
+    return index != DATA && index != METRICS;
 }
 
 int plx_stage_open(plx_workload *out, int index, bool quick, plx_bench_object *object) {

@@ -17,6 +17,7 @@ void plx_bench_object_free(plx_bench_object *object);
 /* The stages, in order; `quick`: a refinement of few steps, and its name says so. */
 int plx_stage_count(void);
 void plx_stage_name(int index, bool quick, char name[96]);
+bool plx_stage_computes(int index); /* on the device in use, else on the CPU */
 /* The object outlives the work. */
 int plx_stage_open(plx_workload *out, int index, bool quick, plx_bench_object *object);
 

@@ -16,7 +16,8 @@ typedef struct plx_timing_plan {
     double limit;    /* seconds in all */
 } plx_timing_plan;
 
-/* A warm-up that passes the limit by itself counts as the first run. */
+/* A warm-up that passes the limit by itself counts as the first run. A card is given a run's repetitions
+ * one after the other, and waited for once. */
 int plx_timing_measure(plx_timing *out, const plx_workload *work, plx_timing_plan plan);
 
 /* Two doubles for qsort. */

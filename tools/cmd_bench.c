@@ -21,7 +21,8 @@ typedef struct bench_values {
 
 #define AT(member) offsetof(bench_values, member)
 
-enum { TABLE_CPU, TABLE_REF };
+enum { TABLE_CPU, TABLE_REF, TABLE_CUDA, TABLES };
+static const char *const tables[TABLES] = {"cpu", "ref", "cuda"};
 
 static const plx_option options[] = {
     {PLX_OPTION_TEXT, "output", 'o', AT(output), NULL, .word = "FILE",
@@ -29,7 +30,8 @@ static const plx_option options[] = {
     {PLX_OPTION_TEXT, "filter", 0, AT(filter), NULL, .word = "TEXT",
      .help = "only what has TEXT in \"KIND NAME\": conv_fwd, kernel, stage, view, store"},
     {PLX_OPTION_INT, "runs", 0, AT(runs), "10", 1, PLX_TIMING_RUNS, .help = "of each entry, after a warm-up"},
-    {PLX_OPTION_SET, "table", 0, AT(tables), "cpu,ref", .word = "cpu|ref", .help = "kernel tables"},
+    {PLX_OPTION_SET, "table", 0, AT(tables), NULL, .word = "cpu|ref|cuda",
+     .help = "kernel tables (default: cuda where it computes on a card, else cpu,ref)"},
     {PLX_OPTION_FLAG, "quick", 0, AT(quick),
      .help = "3 runs, and a refinement of 4 views and 5 noise levels"},
     {PLX_OPTION_FLAG, "scaling", 0, AT(scaling),
@@ -50,10 +52,15 @@ static const plx_option options[] = {
 
 typedef struct job {
     const bench_values *values;
+    unsigned tables;
     plx_bench bench;
     plx_bench_object object;
     const char *headed; /* kind of the last heading */
 } job;
+
+static bool on_card(void) {
+    return !strcmp(plx_device_used(), "cuda");
+}
 
 static bool wanted(const job *j, const char *kind, const char *name) {
     char full[128];
@@ -79,20 +86,22 @@ static int measure(job *j, plx_workload *work, plx_bench_entry *entry, plx_timin
     if (status) return status;
     if (!j->headed || strcmp(j->headed, entry->kind)) plx_bench_print_heading(stdout, entry->kind);
     j->headed = entry->kind;
-    plx_bench_print_entry(stdout, entry, &j->bench.peaks);
+    plx_bench_print_entry(stdout, entry, &j->bench);
     fflush(stdout);
     return PLX_OK;
 }
 
 /* The reference first, once where it is slow; the ratio to it stands with the other tables. */
 static int bench_kernel(job *j, int index) {
+    static const int order[TABLES] = {TABLE_REF, TABLE_CPU, TABLE_CUDA};
     double ref_seconds = 0;
-    for (int table = TABLE_REF; table >= TABLE_CPU; table--) {
-        if (!(j->values->tables >> table & 1)) continue;
-        plx_bench_entry entry = {.kind = "kernel", .table = table == TABLE_REF ? "ref" : "cpu"};
-        if (table == TABLE_CPU) entry.ref_seconds = ref_seconds;
+    for (int i = 0; i < TABLES; i++) {
+        const int table = order[i];
+        if (!(j->tables >> table & 1)) continue;
+        plx_bench_entry entry = {.kind = "kernel", .table = tables[table]};
+        if (table != TABLE_REF) entry.ref_seconds = ref_seconds;
         plx_workload work;
-        int status = plx_kernel_workload(&work, entry.table, index);
+        int status = plx_kernel_workload(&work, table == TABLE_CUDA ? NULL : entry.table, index);
         if (!status) status = measure(j, &work, &entry, table == TABLE_REF ? plan(j, 1, 0.3) : plan(j, 3, 2));
         if (status) return status;
         if (table == TABLE_REF) ref_seconds = plx_timing_quantile(&entry.timing, 0.5);
@@ -115,7 +124,7 @@ static int bench_stages(job *j) {
         char name[96];
         plx_stage_name(i, j->values->quick, name);
         if (!wanted(j, "stage", name)) continue;
-        plx_bench_entry entry = {.kind = "stage", .table = "cpu"};
+        plx_bench_entry entry = {.kind = "stage", .table = plx_stage_computes(i) ? plx_device_used() : "cpu"};
         plx_workload work;
         int status = plx_stage_open(&work, i, j->values->quick, &j->object);
         if (!status) status = measure(j, &work, &entry, plan(j, 3, 15));
@@ -147,7 +156,7 @@ static int bench_data(job *j) {
     if (!status) status = plx_bench_add(&j->bench, &entry);
     if (status) return status;
     plx_bench_print_heading(stdout, entry.kind);
-    plx_bench_print_entry(stdout, &entry, &j->bench.peaks);
+    plx_bench_print_entry(stdout, &entry, &j->bench);
     printf("%.0f views/s of the median object, loading included, on %d threads; %.0f of all\n",
            omp_get_max_threads() * PLX_BENCH_DATA_VIEWS / plx_timing_quantile(&entry.timing, 0.5),
            omp_get_max_threads(), rate);
@@ -214,6 +223,10 @@ static int run_entries(job *j, const plx_run *run) {
     if (!count_wanted(j)) return plx_fail(PLX_ERROR_USAGE, "bench: nothing has '%s' in its name", v->filter);
     int status = plx_peaks_measure(&j->bench.peaks, omp_get_max_threads());
     if (!status) plx_bench_print_peaks(stdout, &j->bench.peaks);
+    if (!status && on_card()) {
+        status = plx_peaks_measure_card(&j->bench.card);
+        if (!status) plx_bench_print_peaks(stdout, &j->bench.card);
+    }
     if (!status) status = bench_kernels(j);
     if (!status) status = bench_stages(j);
     if (!status) status = bench_store(j);
@@ -224,7 +237,10 @@ static int run_entries(job *j, const plx_run *run) {
 static int run_benchmark(const plx_run *run) {
     const bench_values *v = run->values;
     char model[4096];
-    job j = {.values = v, .object.model_path = model};
+    job j = {.values = v, .tables = v->tables, .object.model_path = model};
+    if (!v->tables) j.tables = on_card() ? 1u << TABLE_CUDA : 1u << TABLE_CPU | 1u << TABLE_REF;
+    if (j.tables >> TABLE_CUDA & 1 && !on_card())
+        return plx_fail(PLX_ERROR_SUPPORT, "bench: --table cuda computes on a card: %s", plx_device_names());
     int status = plx_model_path(model, sizeof model, v->model);
     if (!status) status = v->scaling ? run_scaling(&j, run) : run_entries(&j, run);
     plx_bench_object_free(&j.object);
@@ -254,4 +270,5 @@ const plx_command plx_cmd_bench = {.name = "bench",
                                    .max_arguments = 2,
                                    .options = options,
                                    .values_size = sizeof(bench_values),
+                                   .computes = true,
                                    .run = run_bench};
