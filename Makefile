@@ -49,12 +49,12 @@ else
 library_sources := $(filter-out $(cuda_sources),$(library_sources))
 endif
 library_headers := $(wildcard nerf/core/*.h nerf/tensor/*.h nerf/*.h diffusion/*.h render/*.h datasets/*.h)
-public_headers := nerf/nerf.h nerf/latents.h nerf/consistency.h diffusion/diffusion.h render/render.h datasets/datasets.h
+public_headers := nerf/nerf.h nerf/card.h nerf/latents.h nerf/consistency.h diffusion/diffusion.h render/render.h datasets/datasets.h
 version := $(shell sed -n 's/^.define PLX_VERSION "\(.*\)"/\1/p' nerf/nerf.h)
 # Before 1.0 a minor version may change the interface.
 soname := libparallax.so.$(basename $(version))
 tool_sources := $(wildcard tools/*.c)
-test_sources := $(wildcard tests/test_*.c) tests/kernel_check.c tests/fuzz_targets.c
+test_sources := $(wildcard tests/test_*.c) tests/kernel_check.c tests/tested_table.c tests/fuzz_targets.c
 fuzz_sources := $(wildcard tests/fuzz_*.c) $(wildcard nerf/core/*.c render/*.c datasets/*.c) nerf/tensor/checkpoint.c
 peer_sources := tests/peers/stage.c
 sources := $(library_sources) $(tool_sources) $(test_sources) $(peer_sources)
@@ -72,7 +72,8 @@ $(program): $(call objects,$(tool_sources)) $(build)/libparallax.a
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 # The tests reach the tools' own parts too, all but main; calls of malloc are counted (tests/test_bench.c).
-$(build)/run_tests: $(call objects,$(test_sources) $(filter-out tools/parallax.c,$(tool_sources))) $(build)/libparallax.a
+$(build)/run_tests: $(call objects,$(test_sources) $(filter-out tools/parallax.c,$(tool_sources))) $(if $(CUDA),$(build)/tests/card_table.o) \
+    $(build)/libparallax.a
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) $(foreach f,malloc calloc realloc aligned_alloc,-Wl,--wrap=$(f)) -o $@ $^ $(LDLIBS)
 # The library with a driver of its single stages, for Python's ctypes (tests/peers).
@@ -90,13 +91,13 @@ $(build)/libparallax.so: $(call objects,$(library_sources)) $(cuda_objects) $(bu
 	@echo "  LD $@"
 	$(quiet)$(CC) $(CFLAGS) -shared -Wl,-soname,$(soname) -Wl,-z,defs -Wl,--version-script=$(build)/libparallax.map \
 	    -o $@ $(filter %.o,$^) $(LDLIBS)
+kernel_tests := tests/test_kernels.c $(patsubst %,tests/test_kernels_%.c,field products rays step train)
 # The CUDA kernels as plain C++ under an emulation of the language, in the kernels' tests (config=sanitize).
 cuda_kernel_sources := $(wildcard nerf/tensor/cuda_*.cu) tests/cuda/planted.cu
 CXXFLAGS := -std=c++17 -fno-strict-aliasing -Wall -Wextra -Wno-unknown-pragmas $(if $(werror),-Werror) $(CFLAGS_$(config)) -fopenmp -MMD -MP -I.
 $(build)/run_cuda_kernels: $(patsubst %,$(build)/%.o,$(cuda_kernel_sources)) \
     $(patsubst %.cpp,$(build)/%.o,$(wildcard tests/cuda/*.cpp)) \
-    $(call objects,tests/test_kernels.c tests/test_kernels_field.c tests/test_kernels_rays.c tests/test_kernels_train.c \
-        tests/kernel_check.c tests/test_main.c $(patsubst %,nerf/tensor/kernels_%.c,ref field_ref rays train) \
+    $(call objects,$(filter-out tests/test_kernels_products.c,$(kernel_tests)) tests/kernel_check.c tests/test_main.c $(patsubst %,nerf/tensor/kernels_%.c,ref field_ref rays train) \
         nerf/tensor/frame.c nerf/core/rng.c nerf/core/error.c)
 	@echo "  LD $@"
 	$(quiet)$(CXX) $(CXXFLAGS) -o $@ $^
@@ -107,7 +108,9 @@ $(build)/tests/cuda/device.o: nerf/tensor/device.c Makefile
 	@mkdir -p $(@D)
 	$(quiet)$(CC) $(CFLAGS) -DPLX_CUDA -c -o $@ $<
 $(call objects,$(cuda_standins) $(cuda_sources)): CFLAGS += -isystem $(CUDA_HOME)/include
-$(build)/run_cuda_models: $(call objects,$(cuda_standins) $(cuda_sources) tests/test_main.c) $(build)/tests/cuda/device.o \
+$(build)/run_cuda_models: $(call objects,$(cuda_standins) $(cuda_sources) $(kernel_tests) tests/test_grad.c tests/test_grad_field.c \
+    tests/kernel_check.c tests/tested_table.c tests/test_main.c $(filter-out tools/parallax.c,$(tool_sources))) \
+    $(build)/tests/cuda/device.o $(build)/tests/card_table.o \
     $(build)/tests/cuda/emulation.o $(patsubst %,$(build)/%.o,$(cuda_kernels)) $(build)/libparallax.a
 	@echo "  LD $@"
 	$(quiet)$(CXX) $(CXXFLAGS) -o $@ $^ $(LDLIBS)
@@ -118,7 +121,7 @@ $(build)/%.cu.o: %.cu Makefile
 $(build)/%.o: %.cpp Makefile
 	@mkdir -p $(@D)
 	@echo "  CXX $<"
-	$(quiet)$(CXX) $(CXXFLAGS) -include tests/cuda/emulation.h -c -o $@ $<
+	$(quiet)$(CXX) $(CXXFLAGS) $(if $(findstring tests/cuda/,$<),-include tests/cuda/emulation.h) -c -o $@ $<
 $(build)/%.nv.o: %.cu Makefile
 	@mkdir -p $(@D)
 	@echo "  NVCC $<"

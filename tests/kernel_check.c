@@ -19,16 +19,25 @@ static struct {
 static int array_count;
 int array_shift;
 
+/* The sanitizer sees reads of the guards too. Its granules are of 8 bytes, that of a guard's end may not be whole. */
+static void poison(int k) {
+    (void)k;
+    ASAN_POISON_MEMORY_REGION(arrays[k].base, GUARD * sizeof(float));
+    ASAN_POISON_MEMORY_REGION(arrays[k].base + GUARD + arrays[k].count, GUARD * sizeof(float));
+}
+
+static size_t bytes_of(int k) {
+    return (arrays[k].count + 2 * GUARD) * sizeof(float);
+}
+
 static float *new_array(size_t count) {
     float *base = aligned_alloc(64, ((count + 2 * GUARD + 1) * sizeof *base + 63) / 64 * 64);
     if (!base || array_count == MAX_ARRAYS) abort();
     base += array_shift;
     for (size_t i = 0; i < count + 2 * GUARD; i++) memcpy(base + i, &guard_bits, sizeof *base);
     arrays[array_count].base = base;
-    arrays[array_count++].count = count;
-    /* The sanitizer sees reads of the guards too. Its granules are of 8 bytes, that of a guard's end may not be whole. */
-    ASAN_POISON_MEMORY_REGION(base, GUARD * sizeof *base);
-    ASAN_POISON_MEMORY_REGION(base + GUARD + count, GUARD * sizeof *base);
+    arrays[array_count].count = count;
+    poison(array_count++);
     return base + GUARD;
 }
 
@@ -44,6 +53,36 @@ float *array_copy(const float *from, size_t count) {
 
 int *int_array(const int *from, size_t count) {
     return memcpy(new_array(count), from, count * sizeof(int));
+}
+
+void *bytes_array(const void *from, size_t bytes) {
+    float *a = array(bytes / sizeof(float) + 2, 99);
+    a += (uintptr_t)a % 8 != 0; /* by array_shift */
+    return from ? memcpy(a, from, bytes) : a;
+}
+
+static size_t copied_bytes(int k) {
+    return (bytes_of(k) + (size_t)array_shift * sizeof(float) + 255) / 256 * 256;
+}
+
+size_t arrays_place(const void *p) {
+    size_t at = 0;
+    for (int k = 0; k < array_count; at += copied_bytes(k++)) {
+        const char *base = (const char *)arrays[k].base;
+        if ((const char *)p >= base && (const char *)p < base + bytes_of(k))
+            return at + (size_t)array_shift * sizeof(float) + (size_t)((const char *)p - base);
+    }
+    return p ? SIZE_MAX : at;
+}
+
+void arrays_move(char *copy, bool back) {
+    for (int k = 0; k < array_count; k++) {
+        char *base = (char *)arrays[k].base, *there = copy + array_shift * (int)sizeof(float);
+        ASAN_UNPOISON_MEMORY_REGION(base, bytes_of(k));
+        memcpy(back ? base : there, back ? there : base, bytes_of(k));
+        poison(k);
+        copy += copied_bytes(k);
+    }
 }
 
 uint64_t bits_hash(const void *data, size_t words) {
@@ -65,7 +104,7 @@ uint64_t arrays_hash(void) {
 
 void free_arrays(void) {
     for (int k = 0; k < array_count; k++) {
-        ASAN_UNPOISON_MEMORY_REGION(arrays[k].base, (arrays[k].count + 2 * GUARD) * sizeof(float));
+        ASAN_UNPOISON_MEMORY_REGION(arrays[k].base, bytes_of(k));
         for (size_t i = 0; i < GUARD; i++) {
             const float *before = arrays[k].base + i, *behind = arrays[k].base + GUARD + arrays[k].count + i;
             EXPECT(memcmp(before, &guard_bits, 4) == 0, "array %d, %zu before its start was written", k,

@@ -20,7 +20,12 @@ void kernel_is_tested(const char *kernel);
 float *array(size_t count, unsigned stream);
 float *array_copy(const float *from, size_t count); /* with guards of its own */
 int *int_array(const int *from, size_t count);      /* the same */
+void *bytes_array(const void *from, size_t bytes);  /* of anything, at a multiple of 8; NULL: any bytes */
 void free_arrays(void);                             /* all; a broken guard fails the test */
+/* Where they stand one behind the other in a copy: a number of bytes from its start, a multiple of 256 apart; the copy's size with
+ * p NULL, SIZE_MAX where p is in none of them. And the copy itself, guards included, there or back. */
+size_t arrays_place(const void *p);
+void arrays_move(char *copy, bool back);
 uint64_t bits_hash(const void *data, size_t words); /* of 32 bits */
 uint64_t arrays_hash(void);                         /* of the bits of all */
 extern int array_shift; /* floats that arrays start behind a multiple of 64 bytes; set before any is made */
@@ -29,7 +34,9 @@ extern int array_shift; /* floats that arrays start behind a multiple of 64 byte
 void expect_close(const char *what, const float *seen, const float *ref, size_t count, double tolerance);
 
 const plx_kernels *table(const char *device);
-const plx_kernels *tested_table(void); /* the one under test: `cpu`, or that of tests/cuda */
+/* The one under test: `cpu`, or the environment's TESTED_TABLE=cuda; under tests/cuda the kernels' own. */
+const plx_kernels *tested_table(void);
+const plx_kernels *card_table(void); /* `cuda`, which takes arrays of the host's: tests/card_table.cpp */
 
 /* Sums of n terms of order 1 in float: 6e-8 sqrt(n) each way, and order of n once; 2e-6 is ten times that for n = 1000. */
 #define SUMS 2e-6

@@ -3,6 +3,7 @@
 #include "tests/test.h"
 #include "nerf/field.h"
 #include "nerf/occupancy.h"
+#include "nerf/tensor/memory.h"
 #include "nerf/tensor/scratch.h"
 
 #include <malloc.h>
@@ -10,13 +11,14 @@
 static const plx_rng rng = {31, 8};
 
 /* L of an output, in double; its weights are also the gradient that backward starts from. */
-static double weigh(const plx_tensor *y, float *gradient) {
+static double weigh(plx_tape *tape, plx_tensor *y, bool backward) {
+    const size_t count = plx_tensor_size(y);
+    const float *seen = plx_tape_values(tape, y);
+    float *r = plx_arena_alloc(plx_tape_arena(tape), count * sizeof *r);
     double sum = 0;
-    for (size_t i = 0; i < plx_tensor_size(y); i++) {
-        float r = plx_rng_normal(plx_rng_fork(rng, 99), i);
-        sum += (double)r * y->data[i];
-        if (gradient) gradient[i] = r;
-    }
+    plx_rng_fill_normal(plx_rng_fork(rng, 99), r, count);
+    for (size_t i = 0; i < count; i++) sum += (double)r[i] * seen[i];
+    if (backward) plx_memory_write(plx_tape_memory(tape), plx_tape_grad(tape, y), r, count * sizeof *r);
     return sum;
 }
 
@@ -62,8 +64,7 @@ typedef struct field_case {
 static double field_loss(plx_tape *tape, void *user, bool backward) {
     field_case *c = user;
     plx_tape_reset(tape);
-    plx_tensor *y = plx_field_evaluate(tape, &c->operands, c->points);
-    double loss = weigh(y, backward ? plx_tape_grad(tape, y) : NULL);
+    double loss = weigh(tape, plx_field_evaluate(tape, &c->operands, c->points), backward);
     if (backward) plx_tape_backward(tape, NULL);
     return loss;
 }
@@ -121,7 +122,7 @@ enum { RAYS = 5, SAMPLES = 17 };
 typedef struct rays_case {
     plx_rays rays;
     float values[4 * SAMPLES];
-    const float *gradient; /* of the values, after backward */
+    float gradient[4 * SAMPLES]; /* of the values, after backward */
     bool first_hit;
     float t[SAMPLES], length[SAMPLES];
 } rays_case;
@@ -135,11 +136,15 @@ static double rays_loss(plx_tape *tape, void *user, bool backward) {
     rays_case *c = user;
     plx_tape_reset(tape);
     plx_tensor *values = plx_tape_input(tape, PLX_SHAPE(SAMPLES, 4), c->values, true);
-    plx_tensor *y = c->first_hit ? plx_first_hit(tape, values, c->rays, slab, truth)
-                                 : plx_composite(tape, values, c->rays);
-    double loss = weigh(y, backward ? plx_tape_grad(tape, y) : NULL);
-    if (backward) plx_tape_backward(tape, NULL);
-    c->gradient = values->grad;
+    const plx_rays rays = plx_samples_on(tape, c->rays).rays;
+    plx_tensor *y = c->first_hit
+                        ? plx_first_hit(tape, values, rays, plx_tape_constant(tape, slab, sizeof slab),
+                                        plx_tape_constant(tape, truth, sizeof truth))
+                        : plx_composite(tape, values, rays);
+    double loss = weigh(tape, y, backward);
+    if (!backward) return loss;
+    plx_tape_backward(tape, NULL);
+    memcpy(c->gradient, plx_tape_read(tape, values->grad, sizeof c->gradient), sizeof c->gradient);
     return loss;
 }
 
@@ -154,10 +159,8 @@ static void check_rays(const char *device, bool first_hit) {
     c.rays = (plx_rays){RAYS, SAMPLES, ray_start, c.t, c.length};
     plx_tape *tape = new_tape(device, true), *plain = new_tape(device, false);
     rays_loss(tape, &c, true);
-    float gradient[4 * SAMPLES];
-    memcpy(gradient, c.gradient, sizeof gradient);
     /* The third derivatives are of order length^3 but for log(1 - e^-tau) at small tau, of order 10: 1e-3. */
-    compare(first_hit ? "first hit" : "composite", rays_loss, plain, &c, c.values, gradient, 4 * SAMPLES, 1,
+    compare(first_hit ? "first hit" : "composite", rays_loss, plain, &c, c.values, c.gradient, 4 * SAMPLES, 1,
             0.01, 1e-3);
     plx_tape_free(tape);
     plx_tape_free(plain);
@@ -170,6 +173,11 @@ TEST(grad, rays_on_ref) {
 TEST(grad, rays_on_cpu) {
     check_rays("cpu", false);
     check_rays("cpu", true);
+}
+TEST(grad, rays_on_cuda) {
+    if (!plx_device_cards()) SKIP("no CUDA card");
+    check_rays("cuda", false);
+    check_rays("cuda", true);
 }
 
 /* ---- the whole step ------------------------------------------------------------------------------------------ */

@@ -1,4 +1,4 @@
-/* Table `cpu` is the one under test, and: the same bits on 1, 2 and 3 threads, and no memory taken after the first step. */
+/* Table `cpu`: the same bits on 1, 2 and 3 threads, and no memory taken after the first step. */
 #include "tests/kernel_check.h"
 
 #include "nerf/tensor/ops.h"
@@ -6,19 +6,6 @@
 
 #include <malloc.h>
 #include <omp.h>
-
-const plx_kernels *table(const char *name) {
-    plx_device device;
-    if (plx_device_open(&device, name) < 0) {
-        test_fail(__FILE__, __LINE__, name, "%s", plx_error());
-        abort();
-    }
-    return device.kernels;
-}
-
-const plx_kernels *tested_table(void) {
-    return table("cpu");
-}
 
 /* ---- the same bits on 1, 2 and 3 threads --------------------------------------------------------------------- */
 

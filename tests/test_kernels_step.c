@@ -1,4 +1,4 @@
-/* The kernels of rays, samples, losses and the optimiser, of both tables, against what they are to mean. */
+/* The kernels of rays, samples, losses and the optimiser, of `ref` and the table under test, against what they are to mean. */
 #include "tests/kernel_check.h"
 
 #include <math.h>
@@ -10,8 +10,6 @@ TESTED(loss_sum_fwd)
 TESTED(loss_sum_bwd)
 TESTED(gradient_norm)
 TESTED(adamw)
-
-static const char *const devices[] = {"ref", "cpu"};
 
 static const plx_rng rng = {5, 5};
 
@@ -26,7 +24,9 @@ static const int all_start[RAYS + 1] = {0, COARSE + FINE, COARSE + FINE, 2 * (CO
 
 static void check_samples(const plx_kernels *k) {
     float *t = array(2 * COARSE, 1), *length = array(2 * COARSE, 2);
-    k->sample_stratified(RAYS, rays, coarse_start, COARSE, &rng, t, length);
+    const plx_ray *at_rays = bytes_array(rays, sizeof rays);
+    const int *starts = int_array(coarse_start, RAYS + 1);
+    k->sample_stratified(RAYS, at_rays, starts, COARSE, &rng, t, length);
     for (int i = 0; i < 2 * COARSE; i++) {
         const plx_ray *ray = &rays[i / COARSE * 2];
         float at = (t[i] - ray->t0) * COARSE; /* in intervals */
@@ -34,15 +34,16 @@ static void check_samples(const plx_kernels *k) {
         EXPECT(fabsf(at - (float)(i % COARSE) - jitter) < 1e-5f, "sample %d at %g", i, at);
         EXPECT(fabsf(length[i] - 1.0f / COARSE) < 1e-6f, "length %d is %g", i, length[i]);
     }
-    k->sample_stratified(RAYS, rays, coarse_start, COARSE, NULL, t, length);
+    k->sample_stratified(RAYS, at_rays, starts, COARSE, NULL, t, length);
     EXPECT(fabsf(t[COARSE] - 1.5f - 0.5f / COARSE) < 1e-6f, "the middle is %g", t[COARSE]);
 
     /* All density is in the third interval: so are all fine samples but those that the little everywhere draws. */
     float *values = array(4 * 2 * COARSE, 3), *fine_t = array(2 * (COARSE + FINE), 4);
     float *fine_length = array(2 * (COARSE + FINE), 5);
     for (int i = 0; i < 2 * COARSE; i++) values[4 * i] = i % COARSE == 2 ? 1000 : 0;
-    plx_rays coarse = {RAYS, 2 * COARSE, coarse_start, t, length};
-    k->sample_importance(rays, coarse, values, all_start, FINE, rng, fine_t, fine_length);
+    plx_rays coarse = {RAYS, 2 * COARSE, starts, t, length};
+    k->sample_importance(at_rays, coarse, values, int_array(all_start, RAYS + 1), FINE, rng, fine_t,
+                         fine_length);
     for (int r = 0; r < RAYS; r += 2) {
         int inside = 0;
         float sum = 0;
@@ -58,7 +59,8 @@ static void check_samples(const plx_kernels *k) {
 
     plx_frame frames[2] = {{.kind = PLX_FRAME_WORLD, .radius = 0.5f}, {.kind = PLX_FRAME_WORLD, .radius = 2}};
     float *coords = array(5 * 2 * COARSE, 6), expected[5];
-    k->points_along(rays, coarse, 2, (const int[]){0, 2, RAYS}, frames, coords);
+    k->points_along(at_rays, coarse, 2, int_array((const int[]){0, 2, RAYS}, 3),
+                    bytes_array(frames, sizeof frames), coords);
     for (int i = 0; i < 2 * COARSE; i++) {
         const plx_ray *ray = &rays[i / COARSE * 2];
         float p[3];
@@ -80,21 +82,22 @@ static void check_samples(const plx_kernels *k) {
 static void check_targets(const plx_kernels *k) {
     plx_ray_target targets[2] = {{.colour = {0.2f, 0.5f, 0.9f}, .opacity = 0.75f, .weight = 1},
                                  {.colour = {1, 1, 1}, .opacity = -1, .weight = 0.5f}};
+    const plx_ray_target *at = bytes_array(targets, sizeof targets);
     float *out = array(10, 1), *dout = array(10, 2);
-    double loss, above, below;
-    k->ray_loss(2, targets, 0.5f, out, dout, &loss);
+    double *loss = bytes_array(NULL, sizeof *loss), above;
+    k->ray_loss(2, at, 0.5f, out, dout, loss);
     for (int i = 0; i < 10; i++) {
         const float old = out[i];
-        out[i] = old + 1e-2f, k->ray_loss(2, targets, 0.5f, out, NULL, &above);
-        out[i] = old - 1e-2f, k->ray_loss(2, targets, 0.5f, out, NULL, &below);
+        out[i] = old + 1e-2f, k->ray_loss(2, at, 0.5f, out, NULL, loss), above = *loss;
+        out[i] = old - 1e-2f, k->ray_loss(2, at, 0.5f, out, NULL, loss);
         out[i] = old;
-        EXPECT(fabs((above - below) / 2e-2 - dout[i]) < 1e-4, "dout[%d] = %g, by differences %g", i, dout[i],
-               (above - below) / 2e-2);
+        EXPECT(fabs((above - *loss) / 2e-2 - dout[i]) < 1e-4, "dout[%d] = %g, by differences %g", i, dout[i],
+               (above - *loss) / 2e-2);
     }
     for (int c = 0; c < 3; c++) out[c] = targets[0].colour[c] - 0.25f, out[5 + c] = 0;
     out[3] = 0.75f, out[8] = 0;
-    k->ray_loss(2, targets, 0.5f, out, NULL, &loss);
-    EXPECT(loss < 1e-12, "the loss of the truth is %g", loss);
+    k->ray_loss(2, at, 0.5f, out, NULL, loss);
+    EXPECT(*loss < 1e-12, "the loss of the truth is %g", *loss);
 
     float *rgba = array(8, 3);
     k->condition_channels(2, out, rgba);
@@ -154,8 +157,10 @@ static void check_cells(const plx_kernels *k) {
     const int cells[CELLS] = {0, 7, 21, 42, 63};
     const plx_frame frame = {.kind = PLX_FRAME_WORLD, .radius = 2};
     float *coords = array(5 * POINTS * CELLS, 1), *values = array(4 * POINTS * CELLS, 2);
-    unsigned char occupied[GRID * GRID * GRID] = {0};
-    k->cell_points(CELLS, cells, POINTS, GRID, 2, rng, &frame, coords);
+    const unsigned char none[GRID * GRID * GRID] = {0};
+    unsigned char *occupied = bytes_array(none, sizeof none);
+    const int *at_cells = int_array(cells, CELLS);
+    k->cell_points(CELLS, at_cells, POINTS, GRID, 2, rng, bytes_array(&frame, sizeof frame), coords);
     for (int i = 0; i < POINTS * CELLS; i++) {
         const float *q = coords + 5 * i, p[3] = {q[0], q[4], -q[1]}; /* world over radius */
         int at = cells[i / POINTS], index[3] = {at % GRID, at / GRID % GRID, at / (GRID * GRID)};
@@ -166,7 +171,7 @@ static void check_cells(const plx_kernels *k) {
         }
         values[4 * i] = at == 21 && i % POINTS == 2 ? 1 : 0.2f;
     }
-    k->cell_occupied(CELLS, cells, POINTS, values, 0.5f, occupied);
+    k->cell_occupied(CELLS, at_cells, POINTS, values, 0.5f, occupied);
     for (int i = 0; i < GRID * GRID * GRID; i++)
         EXPECT(occupied[i] == (i == 21), "cell %d: %d", i, occupied[i]);
     free_arrays();
@@ -176,44 +181,48 @@ static void check_cells(const plx_kernels *k) {
 
 static void check_losses(const plx_kernels *k) {
     enum { N = 1003 };
-    float *x = array(N, 1), *y = array(N, 2), *weight = array(N, 3), *dx = array(N, 4), loss, dloss = 2;
+    float *x = array(N, 1), *y = array(N, 2), *weight = array(N, 3), *dx = array(N, 4), *loss = array(1, 5),
+          *dloss = array(1, 6);
+    double *seen = bytes_array(NULL, sizeof *seen);
+    *dloss = 2;
     for (int i = 0; i < N; i++) weight[i] = fabsf(weight[i]);
     for (int p = 1; p <= 2; p++)
         for (int weighted = 0; weighted < 2; weighted++) {
-            double sum = 0, weights = 0, seen;
+            double sum = 0, weights = 0;
             for (int i = 0; i < N; i++) {
                 double w = weighted ? weight[i] : 1;
                 sum += w * pow(fabs((double)x[i] - y[i]), p), weights += w;
             }
-            k->lp_fwd(N, p, x, y, weighted ? weight : NULL, &seen, &loss);
-            EXPECT(fabs(seen / weights - 1) < 1e-12 && fabs(loss / (sum / weights) - 1) < 1e-6, "L%d: %g", p,
-                   loss);
+            k->lp_fwd(N, p, x, y, weighted ? weight : NULL, seen, loss);
+            EXPECT(fabs(*seen / weights - 1) < 1e-12 && fabs(*loss / (sum / weights) - 1) < 1e-6, "L%d: %g",
+                   p, *loss);
             float *d = array_copy(dx, N);
-            k->lp_bwd(N, p, x, y, weighted ? weight : NULL, &seen, &dloss, d);
+            k->lp_bwd(N, p, x, y, weighted ? weight : NULL, seen, dloss, d);
             for (int i = 0; i < N; i++) {
                 double w = weighted ? weight[i] : 1, e = (double)x[i] - y[i];
                 double expected = dx[i] + 2 * w / weights * (p == 2 ? 2 * e : e > 0 ? 1 : -1);
                 EXPECT(fabs(d[i] - expected) < 1e-6, "L%d: dx[%d] = %g, not %g", p, i, d[i], expected);
             }
         }
-    double none;
     memset(weight, 0, sizeof(float) * N);
-    k->lp_fwd(N, 2, x, y, weight, &none, &loss);
-    EXPECT(loss == 0 && none == 1, "without weights: %g over %g", loss, none);
+    k->lp_fwd(N, 2, x, y, weight, seen, loss);
+    EXPECT(*loss == 0 && *seen == 1, "without weights: %g over %g", *loss, *seen);
 
-    float a = 3, b = -5, sum, da = 1, dsum = 2;
-    k->loss_sum_fwd((plx_loss_terms){2, {&a, &b}, {0.5f, 2}}, &sum);
-    EXPECT(sum == -8.5f, "sum %g", sum);
-    k->loss_sum_bwd((plx_loss_terms){2, {&da, NULL}, {0.5f, 2}}, &dsum);
-    EXPECT(da == 2, "da %g", da);
+    x[0] = 3, x[1] = -5, dx[0] = 1;
+    k->loss_sum_fwd((plx_loss_terms){2, {&x[0], &x[1]}, {0.5f, 2}}, loss);
+    EXPECT(*loss == -8.5f, "sum %g", *loss);
+    k->loss_sum_bwd((plx_loss_terms){2, {dx, NULL}, {0.5f, 2}}, dloss);
+    EXPECT(dx[0] == 2, "da %g", dx[0]);
     free_arrays();
 }
 
 static void check_optimiser(const plx_kernels *k) {
     enum { N = 40 };
-    const plx_chunk chunk[3] = {{0, 16, 1, 0.1f}, {16, 24, 0, 0}, {24, N, 2, 0}}; /* the second is frozen */
+    const plx_chunk chunks[3] = {{0, 16, 1, 0.1f}, {16, 24, 0, 0}, {24, N, 2, 0}}; /* the second is frozen */
+    const plx_chunk *chunk = bytes_array(chunks, sizeof chunks);
     float *grad = array(N, 1), *m = array(N, 2), *v = array(N, 3), *value = array(N, 4), *ema = array(N, 5);
-    double sums[3], norm[2] = {0, 0}, squares = 0;
+    double *sums = bytes_array(NULL, 3 * sizeof *sums), squares = 0;
+    double *norm = bytes_array((const double[2]){0, 0}, 2 * sizeof *norm);
     for (int i = 0; i < N; i++) {
         v[i] = fabsf(v[i]);
         if (i < 16 || i >= 24) squares += (double)grad[i] * grad[i];
@@ -252,13 +261,12 @@ static void check_optimiser(const plx_kernels *k) {
 }
 
 TEST(kernels, steps_between_the_networks) {
-    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
-        const plx_kernels *k = table(devices[d]);
+    ON_BOTH({
         check_samples(k);
         check_targets(k);
         check_images(k);
         check_cells(k);
         check_losses(k);
         check_optimiser(k);
-    }
+    })
 }

@@ -8,14 +8,8 @@ TESTED(loss_sum_bwd)
 TESTED(gradient_norm)
 TESTED(adamw)
 
-/* Of numbers of 8 bytes: at a multiple of 8, whatever the arrays' shift. */
-static void *wide_array(size_t bytes) {
-    float *a = array(bytes / 4 + 1, 99);
-    return a + ((uintptr_t)a % 8 != 0);
-}
-
 static double *double_array(size_t count) {
-    return wide_array(count * sizeof(double));
+    return bytes_array(NULL, count * sizeof(double));
 }
 
 static void expect_double(const char *what, double seen, double ref) {
@@ -62,7 +56,7 @@ TEST(kernels, optimiser) {
     enum { N = 7001, CHUNKS = 5 };
     const plx_chunk all[CHUNKS] = {
         {0, 3001, 1, 0.1f}, {3001, 3001, 1, 0}, {3001, 4000, 0, 0}, {4000, 4001, 2, 0}, {4001, N, 0.5f, 0}};
-    const plx_chunk *chunk = memcpy(wide_array(sizeof all), all, sizeof all);
+    const plx_chunk *chunk = bytes_array(all, sizeof all);
     float *grad = array(N, 2);
     PAIR(m, N, 3);
     PAIR(v, N, 4);

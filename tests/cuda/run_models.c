@@ -15,6 +15,7 @@
 
 extern void (*emulation_launching)(const char *kernel);
 extern void (*emulation_launched)(const char *kernel);
+extern int emulation_order;
 
 static void launching(const char *kernel) {
     (void)kernel;
@@ -29,6 +30,8 @@ static void launched(const char *kernel) {
 __attribute__((constructor)) static void hook(void) {
     emulation_launching = launching;
     emulation_launched = launched;
+    const char *order = getenv("EMULATION_ORDER"); /* as in run_kernels.cpp */
+    emulation_order = order ? atoi(order) : 0;
 }
 
 /* ---- devices ------------------------------------------------------------------------------------------------------------ */
@@ -90,102 +93,6 @@ TEST(cuda, memory_is_not_the_hosts) {
            "%s", plx_error());
     EXPECT(!memory->commit(range, 1000), "%s", plx_error());
     memory->release(range, (size_t)8 << 30);
-}
-
-/* ---- the libraries' kernels ------------------------------------------------------------------------------------------------ */
-
-enum { MOST = 16 };
-static struct {
-    float *host, *device;
-    size_t count;
-} arrays[MOST];
-static int array_count;
-
-/* N(0,1) on the host and on the card; returns its number. */
-static int array(size_t count) {
-    const int k = array_count++;
-    arrays[k].count = count;
-    arrays[k].host = malloc(sizeof(float) * count);
-    arrays[k].device = plx_memory_take(card().memory, sizeof(float) * count);
-    plx_rng_fill_normal((plx_rng){3, (uint64_t)k}, arrays[k].host, count);
-    card().memory->write(arrays[k].device, arrays[k].host, sizeof(float) * count);
-    return k;
-}
-
-static void expect_equal(const char *what, int k) {
-    float *seen = malloc(sizeof(float) * arrays[k].count);
-    card().memory->read(seen, arrays[k].device, sizeof(float) * arrays[k].count);
-    double worst = 0;
-    for (size_t i = 0; i < arrays[k].count; i++) {
-        double error = fabs((double)seen[i] - arrays[k].host[i]);
-        if (!(error <= worst)) worst = error;
-    }
-    EXPECT(worst < 1e-4, "%s is off by %g", what, worst); /* float sums of up to 300 products of order 10 */
-    free(seen);
-}
-
-static void free_arrays(void) {
-    EXPECT(!plx_memory_finish(card().memory), "%s", plx_error());
-    for (int k = 0; k < array_count; k++) {
-        free(arrays[k].host);
-        plx_memory_give(card().memory, arrays[k].device, sizeof(float) * arrays[k].count);
-    }
-    array_count = 0;
-}
-
-#define H(k) arrays[k].host
-#define D(k) arrays[k].device
-
-TEST(cuda, matrix_products) {
-    static const int sizes[][3] = {{1, 1, 1}, {7, 5, 3}, {33, 17, 29}, {2100, 8, 37}};
-    plx_device ref;
-    REQUIRE(!plx_device_open(&ref, "ref"), "%s", plx_error());
-    const plx_kernels *r = ref.kernels, *c = card().kernels;
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const int I = sizes[i][1], O = sizes[i][2];
-        const size_t M = (size_t)sizes[i][0];
-        int x = array(M * (size_t)I), w = array((size_t)(O * I)), b = array((size_t)O),
-            y = array(M * (size_t)O);
-        int dx = array(M * (size_t)I), dw = array((size_t)(O * I)), db = array((size_t)O),
-            bare = array(M * (size_t)O);
-        r->linear_fwd(M, I, O, H(x), H(w), H(b), H(y)), c->linear_fwd(M, I, O, D(x), D(w), D(b), D(y));
-        r->linear_fwd(M, I, O, H(x), H(w), NULL, H(bare)), c->linear_fwd(M, I, O, D(x), D(w), NULL, D(bare));
-        r->linear_bwd(M, I, O, H(x), H(w), H(y), H(dx), H(dw), H(db));
-        c->linear_bwd(M, I, O, D(x), D(w), D(y), D(dx), D(dw), D(db));
-        c->linear_bwd(M, I, O, D(x), D(w), D(y), NULL, NULL, NULL);
-        expect_equal("y", y), expect_equal("y without bias", bare), expect_equal("dx", dx);
-        if (M < 1000) expect_equal("dw", dw), expect_equal("db", db);
-        free_arrays();
-    }
-}
-
-TEST(cuda, convolutions) {
-    static const plx_conv_size sizes[] = {{1, 3, 5, 1, 1, 1, 1},
-                                          {2, 5, 7, 3, 5, 3, 1},
-                                          {3, 6, 4, 7, 2, 3, 2},
-                                          {1, 4, 6, 3, 4, 1, 2},
-                                          {2, 9, 8, 4, 3, 5, 1}};
-    plx_device ref;
-    REQUIRE(!plx_device_open(&ref, "ref"), "%s", plx_error());
-    const plx_kernels *r = ref.kernels, *c = card().kernels;
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const plx_conv_size s = sizes[i];
-        const size_t X = (size_t)(s.N * s.H * s.W * s.I), W = (size_t)(s.O * s.K * s.K * s.I);
-        const size_t Y = (size_t)(s.N * (s.H / s.stride) * (s.W / s.stride) * s.O);
-        for (int twice = 0; twice < 2; twice++) { /* the second time by what was chosen in the first */
-            int x = array(X), w = array(W), b = array((size_t)s.O), y = array(Y), dx = array(X),
-                dw = array(W);
-            int db = array((size_t)s.O), bare = array(Y);
-            r->conv_fwd(s, H(x), H(w), H(b), H(y)), c->conv_fwd(s, D(x), D(w), D(b), D(y));
-            r->conv_fwd(s, H(x), H(w), NULL, H(bare)), c->conv_fwd(s, D(x), D(w), NULL, D(bare));
-            r->conv_bwd(s, H(x), H(w), H(y), H(dx), H(dw), H(db));
-            c->conv_bwd(s, D(x), D(w), D(y), D(dx), D(dw), D(db));
-            c->conv_bwd(s, D(x), D(w), D(y), NULL, NULL, NULL);
-            expect_equal("y", y), expect_equal("y without bias", bare), expect_equal("dx", dx);
-            expect_equal("dw", dw), expect_equal("db", db);
-            free_arrays();
-        }
-    }
 }
 
 /* ---- training ---------------------------------------------------------------------------------------------------------------- */
