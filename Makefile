@@ -10,7 +10,7 @@
 #   make results  the numbers of the README's results, into build/results (over an hour)
 #   make baselines  the two models that the results are compared with, into build/baselines (hours; make results then takes them)
 #   make gallery  the README's gallery, into build/gallery
-#   make rates    the pixel-aligned field and the triplane at three learning rates each, into build/rates (most of an hour; goes on likewise)
+#   make rates    the pixel-aligned field and the triplane at three learning rates each, into build/rates (goes on where it was stopped)
 #   make ablations  models trained with one choice changed each, into build/ablations (hours; goes on where it was stopped)
 #   make install  the C library, its headers, parallax.pc and the program: PREFIX=/usr/local, DESTDIR for packages
 #   make fuzz     every parser of ours under libFuzzer, a minute each (seconds=60)
