@@ -20,6 +20,24 @@ TEST(cuda, bench_runs_every_kernel) {
     REQUIRE(!plx_device_use("cpu", "f32"), "%s", plx_error());
 }
 
+/* A stage: a network's step on the card, its operations counted there; the CPU counts the same. */
+TEST(cuda, bench_runs_networks) {
+    static const char *const devices[] = {"cpu", "cuda"};
+    double flops[2];
+    for (int d = 0; d < 2; d++) {
+        const plx_network_options o = {
+            .part = PLX_NETWORK_DENOISER, .train = true, .batch = 1, .size = 32, .width = 16};
+        plx_workload work;
+        REQUIRE(!plx_device_use(devices[d], "f32") && !plx_network_workload(&work, &o), "%s", plx_error());
+        EXPECT(work.run(work.state) == PLX_OK && plx_card_wait() == PLX_OK, "%s: %s", devices[d],
+               plx_error());
+        flops[d] = work.flops;
+        plx_workload_free(&work);
+    }
+    EXPECT(flops[0] > 1e6 && flops[1] == flops[0], "%g, %g operations", flops[0], flops[1]);
+    REQUIRE(!plx_device_use("cpu", "f32"), "%s", plx_error());
+}
+
 static const json_t *entry_of(const json_t *file, const char *name) {
     const json_t *entries = json_object_get(file, "entries"), *entry;
     size_t i;
