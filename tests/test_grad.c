@@ -162,6 +162,8 @@ static void check(const op_case *c, plx_device device) {
         values[i] = malloc(input_size(c, i) * sizeof(float));
         plx_rng_fill_normal(plx_rng_fork(rng, (uint64_t)i), values[i], input_size(c, i));
     }
+    const size_t stride =
+        device.memory ? 3 : 1; /* elements; launches take their time where they are emulated */
     plx_tensor *x[MAX_INPUTS], *y = apply(c, tape, values, x);
     float dy[512];
     REQUIRE(plx_tensor_size(y) <= 512, "%s gives %zu numbers", c->op, plx_tensor_size(y));
@@ -171,7 +173,7 @@ static void check(const op_case *c, plx_device device) {
     for (int i = 0; i < c->count; i++) {
         const float *grad = plx_tape_read(tape, x[i]->grad, input_size(c, i) * sizeof *grad);
         double worst = 0, seen = 0, wanted = 0;
-        for (size_t j = 0; j < input_size(c, i); j++) {
+        for (size_t j = 0; j < input_size(c, i); j += stride) {
             const float old = values[i][j];
             values[i][j] = (float)(old + h);
             const double up = loss_of(c, plain, values), step_up = values[i][j];
