@@ -445,4 +445,5 @@ export pc
 clean:
 	rm -rf build
 
--include $(patsubst %.o,%.d,$(call objects,$(sources) $(cuda_standins) $(cuda_sources)))
+-include $(patsubst %.o,%.d,$(call objects,$(sources) $(cuda_standins) $(cuda_sources)) $(patsubst %,$(build)/%.o,$(cuda_kernel_sources)) \
+    $(patsubst %.cpp,$(build)/%.o,$(wildcard tests/cuda/*.cpp)) $(build)/tests/cuda/device.o)
