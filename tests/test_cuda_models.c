@@ -15,7 +15,8 @@ TEST(cuda, models_train_as_on_the_cpu) {
     if (access(PROGRAM, X_OK))
         SKIP(PROGRAM " is not there: make test builds it where CUDA_HOME has NVIDIA's headers");
     static const char *const parts[] = {"training_follows", "steps_wait precisions what_is",
-                                        "machine memory_is fields picture", "memory_that tensors_that",
+                                        "machine memory_is copies fields occupied picture",
+                                        "memory_that tensors_that",
                                         "kernels. grad.cuda rays_on_cuda convolutions_of bench"};
     enum { PARTS = sizeof parts / sizeof *parts };
     FILE *pipes[PARTS];

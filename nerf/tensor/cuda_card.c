@@ -1,4 +1,4 @@
-/* One card, one stream. Device memory is ranges of addresses behind which memory is mapped as they are used, so that a tape's
+/* One card; kernels in one stream. Device memory is ranges of addresses behind which memory is mapped as they are used, so that a tape's
  * capacity costs nothing; that is the driver's own interface, whose functions are asked for by name, so that a machine without
  * a driver can still run the program. */
 #include "nerf/tensor/cuda_card.h"
@@ -13,8 +13,6 @@
 #include "nerf/tensor/cuda_probe.h"
 #include "nerf/tensor/cuda_stream.h"
 
-enum { STAGES = 2 };
-static const size_t stage_bytes = (size_t)8 << 20;
 static const size_t step_bytes = (size_t)32 << 20; /* what large ranges grow by */
 
 typedef struct range {
@@ -29,11 +27,6 @@ static struct {
     cudaStream_t stream;
     size_t granularity;
     range *ranges;
-    /* Pinned memory in turn: what is written waits there until the card has copied it. */
-    char *stage[STAGES];
-    cudaEvent_t copied[STAGES];
-    int turn;
-    size_t staged; /* bytes of the stage whose turn it is */
     float *scratch[PLX_CUDA_SLOTS];
     size_t scratch_floats[PLX_CUDA_SLOTS];
     char error[256];      /* the first since the last synchronisation; "" */
@@ -54,6 +47,108 @@ static struct {
     CUresult (*access)(CUdeviceptr, size_t, const CUmemAccessDesc *, size_t);
     CUresult (*granularity)(size_t *, const CUmemAllocationProp *, CUmemAllocationGranularity_flags);
 } driver;
+
+/* ---- what every part needs ------------------------------------------------------------------------------------------ */
+
+static void use_card(void) {
+    static _Thread_local int card = -1; /* this thread's */
+    if (card != cuda.card && cudaSetDevice(cuda.card) == cudaSuccess) card = cuda.card;
+}
+
+static void keep_error(int status, const char *kernel, const char *why) {
+    if (cuda.error[0]) return;
+    cuda.status = status;
+    snprintf(cuda.error, sizeof cuda.error, "cuda: %s: %s", kernel, why);
+}
+
+void plx_cuda_failed(const char *kernel, const char *why) {
+    keep_error(PLX_ERROR_SUPPORT, kernel, why);
+}
+
+bool plx_cuda_stopped(void) {
+    return cuda.error[0] != 0;
+}
+
+static void check(const char *what, cudaError_t error) {
+    if (error != cudaSuccess) plx_cuda_failed(what, cudaGetErrorString(error));
+}
+
+/* ---- what the host writes ------------------------------------------------------------------------------------------
+ * crosses the bus in a stream of its own, while kernels that were launched before still run: from pinned memory into a stage on
+ * the card, and from there, in the kernels' stream and as fast as the card's memory is, to its place, which those kernels may use
+ * until then. Parts that are written one after the other cross together. There are two stages, each on both sides: the host waits
+ * for one only when it is that far ahead of the bus. */
+
+enum { STAGES = 2, PARTS = 64 };
+static const size_t stage_bytes = (size_t)8 << 20;
+
+static struct {
+    cudaStream_t stream;
+    char *host[STAGES], *card[STAGES];
+    cudaEvent_t crossed[STAGES], emptied[STAGES]; /* the bus; by the kernels' stream */
+    int turn;
+    size_t staged, sent; /* bytes of the stage whose turn it is */
+    struct {
+        void *to;
+        size_t at, bytes;
+    } parts[PARTS]; /* that are staged, and not sent */
+    int count;
+} up;
+
+#define THEN(call) \
+    if (error == cudaSuccess) error = call
+
+static cudaError_t start_uploads(void) {
+    cudaError_t error = cudaStreamCreateWithFlags(&up.stream, cudaStreamNonBlocking);
+    for (int i = 0; i < STAGES; i++) {
+        THEN(cudaHostAlloc((void **)&up.host[i], stage_bytes, cudaHostAllocDefault));
+        THEN(cudaMalloc((void **)&up.card[i], stage_bytes));
+        THEN(cudaEventCreateWithFlags(&up.crossed[i], cudaEventDisableTiming));
+        THEN(cudaEventCreateWithFlags(&up.emptied[i], cudaEventDisableTiming));
+    }
+    return error;
+}
+
+static void send_uploads(void) {
+    if (!up.count) return;
+    const char *stage = up.card[up.turn];
+    cudaError_t error = cudaMemcpyAsync(up.card[up.turn] + up.sent, up.host[up.turn] + up.sent,
+                                        up.staged - up.sent, cudaMemcpyHostToDevice, up.stream);
+    THEN(cudaEventRecord(up.crossed[up.turn], up.stream));
+    THEN(cudaStreamWaitEvent(cuda.stream, up.crossed[up.turn], 0));
+    for (int i = 0; i < up.count; i++)
+        THEN(cudaMemcpyAsync(up.parts[i].to, stage + up.parts[i].at, up.parts[i].bytes,
+                             cudaMemcpyDeviceToDevice, cuda.stream));
+    check("write", error);
+    up.sent = up.staged;
+    up.count = 0;
+}
+
+/* The other stage's turn: on the host once its bytes have crossed, on the card once they are in their places. */
+static void turn_stages(void) {
+    send_uploads();
+    cudaError_t error = cudaEventRecord(up.emptied[up.turn], cuda.stream);
+    up.turn = (up.turn + 1) % STAGES;
+    THEN(cudaEventSynchronize(up.crossed[up.turn]));
+    THEN(cudaStreamWaitEvent(up.stream, up.emptied[up.turn], 0));
+    check("write", error);
+    up.staged = up.sent = 0;
+}
+
+static void write_bytes(void *to, const void *from, size_t bytes) {
+    if (plx_cuda_stopped()) return;
+    use_card();
+    for (size_t done = 0, part; done < bytes; done += part) {
+        part = bytes - done < stage_bytes ? bytes - done : stage_bytes;
+        if (up.staged + part > stage_bytes) turn_stages();
+        if (up.count == PARTS) send_uploads();
+        memcpy(up.host[up.turn] + up.staged, (const char *)from + done, part);
+        up.parts[up.count].to = (char *)to + done;
+        up.parts[up.count].at = up.staged;
+        up.parts[up.count++].bytes = part;
+        up.staged += (part + 63) / 64 * 64;
+    }
+}
 
 /* ---- cards --------------------------------------------------------------------------------------------------------- */
 
@@ -112,10 +207,7 @@ static int start(void) {
     if (status) return status;
     const CUmemAllocationProp where = on_card();
     cudaError_t error = cudaStreamCreateWithFlags(&cuda.stream, cudaStreamNonBlocking);
-    for (int i = 0; i < STAGES && error == cudaSuccess; i++) {
-        error = cudaHostAlloc((void **)&cuda.stage[i], stage_bytes, cudaHostAllocDefault);
-        if (error == cudaSuccess) error = cudaEventCreateWithFlags(&cuda.copied[i], cudaEventDisableTiming);
-    }
+    if (error == cudaSuccess) error = start_uploads();
     if (error != cudaSuccess)
         return plx_fail(PLX_ERROR_SUPPORT, "device 'cuda:%d': %s", cuda.card, cudaGetErrorString(error));
     if (driver.granularity(&cuda.granularity, &where, CU_MEM_ALLOC_GRANULARITY_MINIMUM) != CUDA_SUCCESS)
@@ -163,33 +255,15 @@ enum plx_precision plx_cuda_precision(void) {
 /* ---- the stream ---------------------------------------------------------------------------------------------------- */
 
 cudaStream_t plx_cuda_stream(void) {
-    static _Thread_local int card = -1; /* this thread's */
-    if (card != cuda.card && cudaSetDevice(cuda.card) == cudaSuccess) card = cuda.card;
+    use_card();
+    send_uploads();
     return cuda.stream;
-}
-
-static void keep_error(int status, const char *kernel, const char *why) {
-    if (cuda.error[0]) return;
-    cuda.status = status;
-    snprintf(cuda.error, sizeof cuda.error, "cuda: %s: %s", kernel, why);
-}
-
-void plx_cuda_failed(const char *kernel, const char *why) {
-    keep_error(PLX_ERROR_SUPPORT, kernel, why);
-}
-
-bool plx_cuda_stopped(void) {
-    return cuda.error[0] != 0;
 }
 
 void plx_cuda_launched(const char *kernel) {
     cudaError_t error = cudaGetLastError();
     if (error != cudaSuccess) plx_cuda_failed(kernel, cudaGetErrorString(error));
     snprintf(cuda.last_kernel, sizeof cuda.last_kernel, "%s", kernel);
-}
-
-static void check(const char *what, cudaError_t error) {
-    if (error != cudaSuccess) plx_cuda_failed(what, cudaGetErrorString(error));
 }
 
 static void synchronise(void) {
@@ -244,7 +318,7 @@ static const char *text_of(CUresult result) {
 static int reserve(char **out, size_t bytes) {
     CUdeviceptr base = 0;
     range *r = malloc(sizeof *r);
-    plx_cuda_stream();
+    use_card();
     if (!r) return plx_fail(PLX_ERROR_MEMORY, "out of memory");
     *r = (range){.reserved = round_up(bytes ? bytes : 1, cuda.granularity)};
     CUresult result = driver.reserve(&base, r->reserved, 0, 0, 0);
@@ -302,32 +376,8 @@ static void release(char *base, size_t bytes) {
     free(r);
 }
 
-/* Room for `bytes` in the stage whose turn it is; the other one's once it is full and the card has done with that. */
-static char *stage_room(size_t bytes) {
-    if (cuda.staged + bytes > stage_bytes) {
-        check("write", cudaEventRecord(cuda.copied[cuda.turn], plx_cuda_stream()));
-        cuda.turn = (cuda.turn + 1) % STAGES;
-        check("write", cudaEventSynchronize(cuda.copied[cuda.turn]));
-        cuda.staged = 0;
-    }
-    char *room = cuda.stage[cuda.turn] + cuda.staged;
-    cuda.staged += round_up(bytes, 64);
-    return room;
-}
-
 static void fail(const char *what) {
     keep_error(PLX_ERROR_MEMORY, what, plx_error());
-}
-
-static void write_bytes(void *to, const void *from, size_t bytes) {
-    if (plx_cuda_stopped()) return;
-    for (size_t done = 0, part; done < bytes; done += part) {
-        part = bytes - done < stage_bytes ? bytes - done : stage_bytes;
-        char *room = stage_room(part);
-        memcpy(room, (const char *)from + done, part);
-        check("write",
-              cudaMemcpyAsync((char *)to + done, room, part, cudaMemcpyHostToDevice, plx_cuda_stream()));
-    }
 }
 
 static void read_bytes(void *to, const void *from, size_t bytes) {

@@ -13,6 +13,7 @@
 #define PLX_LAUNCH(kernel, grid, block, shared_bytes, ...)                                  \
     do {                                                                                    \
         if (plx_cuda_stopped()) break;                                                      \
+        plx_cuda_stream();                                                                  \
         emulation_launch(#kernel, grid, block, shared_bytes, [=] { kernel(__VA_ARGS__); }); \
         plx_cuda_launched(#kernel);                                                         \
     } while (0)

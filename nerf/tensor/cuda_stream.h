@@ -8,6 +8,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* The kernels', asked for before each use: what the host has written goes ahead of it. */
 cudaStream_t plx_cuda_stream(void);
 void plx_cuda_launched(const char *kernel); /* keeps the first error for the next synchronisation */
 bool plx_cuda_stopped(void);                /* there was an error since: nothing more is started */

@@ -46,8 +46,9 @@ static int in_process(const char *folder, size_t n, char line[512]) {
     const pid_t child = fork();
     if (!child) {
         const plx_train_options o = options(folder, 2);
-        standin_allocations = 0, standin_refused = n;
         int status = plx_device_choose("cuda", "f32");
+        standin_allocations = 0,
+        standin_refused = n; /* behind the stages, which the device has from the beginning */
         if (!status) status = plx_train(&o, sphere_batch, NULL, NULL, NULL, NULL);
         snprintf(line, 512, "%s", status ? plx_error() : "");
         if (write(pipes[1], line, strlen(line)) < 0) _exit(1);

@@ -95,6 +95,52 @@ TEST(cuda, memory_is_not_the_hosts) {
     memory->release(range, (size_t)8 << 30);
 }
 
+/* More numbers than the stages hold, in pieces of all lengths, some of them rewritten; returns how many come back otherwise. */
+static size_t count_lost(void) {
+    enum { COUNT = 7 << 20 };
+    const plx_memory *memory = card().memory;
+    float *numbers = malloc(sizeof *numbers * COUNT), *seen = malloc(sizeof *seen * COUNT);
+    float *block = plx_memory_take(memory, sizeof *numbers * COUNT);
+    size_t lost = 0;
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT; i++) numbers[i] = (float)(i + 1) * (round ? -1 : 1);
+        for (size_t i = 0, part; i < COUNT; i += part) {
+            part = i % 7 ? 1 + i % 10139 : 200000;
+            part = part < COUNT - i ? part : COUNT - i;
+            memory->write(block + i, numbers + i, sizeof *numbers * part);
+            if (i % 3 == 0) memory->zero(block, 0); /* now and then something comes between */
+        }
+        memory->read(seen, block, sizeof *seen * COUNT);
+        for (size_t i = 0; i < COUNT; i++) lost += seen[i] != numbers[i];
+    }
+    plx_memory_give(memory, block, sizeof *numbers * COUNT);
+    free(numbers), free(seen);
+    return lost;
+}
+
+/* Each wait between the host, the stream of the copies and that of the kernels is needed: without it numbers are lost, or the
+ * stand-in stops. */
+TEST(cuda, copies_are_waited_for) {
+    REQUIRE(card().memory, "no card");
+    EXPECT(count_lost() == 0, "numbers were lost");
+    for (enum standin_wait deaf = NONE_DEAF; deaf <= HOST_FOR_COPIES; deaf++) {
+        fflush(stdout);
+        pid_t child = fork();
+        if (!child) {
+            standin_deaf = deaf;
+            if (!freopen("/dev/null", "w", stderr)) _exit(3);
+            _exit(count_lost() ? 2 : 0);
+        }
+        int how = 0;
+        waitpid(child, &how, 0);
+        const int status = WIFEXITED(how) ? WEXITSTATUS(how) : -1;
+        static const int expected[] = {
+            [KERNELS_FOR_COPIES] = 2, [COPIES_FOR_KERNELS] = 1, [HOST_FOR_COPIES] = 1};
+        EXPECT(status == expected[deaf], /* 1: the stand-in's own check; 2: numbers are lost */
+               "without wait %d: exit status %d", (int)deaf, status);
+    }
+}
+
 /* ---- training ---------------------------------------------------------------------------------------------------------------- */
 
 enum { STEPS = 20, LINE = 1024 };
@@ -155,17 +201,24 @@ TEST(cuda, training_follows_the_cpu) {
         expect_same_curve(terms[i], cpu.folder, cuda.folder, 2e-4);
 }
 
-/* Between two lines of the log nothing comes back from the card, and the host waits for nothing; the numbers are the same. */
+/* Between two lines of the log nothing comes back from the card, the host waits for nothing, and what it sends waits for no kernel;
+ * the numbers are the same. */
 typedef struct traffic {
     int64_t first, last;
-    size_t reads, waits, more_reads, more_waits;
+    size_t reads, waits, copies, copy_waits; /* at the first */
+    size_t more_reads, more_waits, more_copies, more_copy_waits;
 } traffic;
 
 static int count_traffic(const plx_progress *p, void *user) {
     traffic *t = user;
-    if (p->done == t->first) t->reads = standin_reads, t->waits = standin_waits;
-    if (p->done == t->last)
+    if (p->done == t->first) {
+        t->reads = standin_reads, t->waits = standin_waits;
+        t->copies = standin_copies, t->copy_waits = standin_copy_waits;
+    }
+    if (p->done == t->last) {
         t->more_reads = standin_reads - t->reads, t->more_waits = standin_waits - t->waits;
+        t->more_copies = standin_copies - t->copies, t->more_copy_waits = standin_copy_waits - t->copy_waits;
+    }
     return 0;
 }
 
@@ -177,6 +230,8 @@ TEST(cuda, steps_wait_for_nothing) {
     REQUIRE(!plx_train(&o, sphere_batch, NULL, NULL, count_traffic, &t), "%s", plx_error());
     EXPECT(t.more_reads == 0 && t.more_waits == 0, "%zu reads, %zu waits in 3 steps", t.more_reads,
            t.more_waits);
+    EXPECT(t.more_copies > 3 && t.more_copy_waits == 0, "%zu copies to the card, %zu waits for kernels",
+           t.more_copies, t.more_copy_waits);
     double each[STEPS], mean[STEPS], sum = 0;
     plx_train_options again = small(PLX_STAGE_JOINT, "quiet-each");
     again.steps = 5;
@@ -260,24 +315,106 @@ static int fit_and_render(const char *device, const plx_views *views, plx_view *
     return status;
 }
 
+/* The largest difference of a premultiplied pixel; the mean opacity of the first. */
+static double picture_difference(const plx_view *one, const plx_view *two, double *opacity) {
+    const size_t pixels = (size_t)(one->colour.height * one->colour.width);
+    double worst = 0;
+    *opacity = 0;
+    for (size_t i = 0; i < pixels; i++) {
+        const float *a = one->colour.data + 4 * i, *b = two->colour.data + 4 * i;
+        for (int c = 0; c < 4; c++)
+            worst = fmax(worst, fabs((double)a[c] * (c < 3 ? a[3] : 1) - b[c] * (c < 3 ? b[3] : 1)));
+        *opacity += a[3] / (double)pixels;
+    }
+    return worst;
+}
+
 TEST(cuda, fields_are_fitted_and_rendered_as_on_the_cpu) {
     plx_views views = {0};
     plx_view seen[2];
     REQUIRE(!make_views(&views), "%s", plx_error());
     REQUIRE(!fit_and_render("cpu", &views, &seen[0]), "%s", plx_error());
     REQUIRE(!fit_and_render("cuda", &views, &seen[1]), "%s", plx_error());
-    double worst = 0, opacity = 0;
-    const size_t pixels = 12 * 12;
-    for (size_t i = 0; i < pixels; i++) {
-        const float *a = seen[0].colour.data + 4 * i, *b = seen[1].colour.data + 4 * i;
-        for (int c = 0; c < 4; c++)
-            worst = fmax(worst, fabs((double)a[c] * (c < 3 ? a[3] : 1) - b[c] * (c < 3 ? b[3] : 1)));
-        opacity += a[3] / pixels;
-    }
+    double opacity, worst = picture_difference(&seen[0], &seen[1], &opacity);
     EXPECT(opacity > 0.05 && opacity < 0.9, "mean opacity %g", opacity);
     EXPECT(worst < 0.02, "a pixel differs by %g", worst); /* after 60 steps of Adam, 5 grey levels */
     if (getenv("CURVES")) printf("    pictures: %g, opacity %g\n", worst, opacity);
     plx_image_free(&seen[0].colour), plx_image_free(&seen[1].colour);
+    plx_views_free(&views);
+}
+
+/* Steps on rays of all views: everywhere first, then in occupied cells. From the look for those to the last step nothing comes back
+ * from the card, which counts the samples itself; nor does a picture but whole. */
+typedef struct occupied_run {
+    double first, last; /* losses */
+    size_t reads, waits, picture_reads;
+    plx_view seen;
+} occupied_run;
+
+static int take_steps(plx_field *field, const plx_views *views, int from, int to, bool occupied,
+                      double *loss) {
+    enum { RAYS = 48 };
+    plx_ray_target targets[RAYS];
+    plx_step_options o = plx_step_options_default();
+    o.rate = 2e-2f, o.decoder_rate = 0.5f, o.coarse = 24, o.fine = 0, o.total_variation = 1,
+    o.skip_empty = occupied;
+    int status = PLX_OK;
+    for (int step = from; step < to && !status; step++) {
+        for (int r = 0; r < RAYS; r++) {
+            const plx_view *v = &views->views[(r + step) % views->count];
+            const int row = (5 * r + step) % SIDE, column = (3 * r + 7 * step) % SIDE;
+            const float *rgba = v->colour.data + 4 * (row * SIDE + column);
+            targets[r] = (plx_ray_target){.opacity = rgba[3], .weight = 1};
+            plx_camera_ray(&v->camera, (float)column + 0.5f, (float)row + 0.5f, targets[r].origin,
+                           targets[r].direction);
+            for (int c = 0; c < 3; c++) targets[r].colour[c] = rgba[3] * rgba[c] + 1 - rgba[3];
+        }
+        status = plx_field_step(field, RAYS, targets, &o, 3, step + 1 == to ? loss : NULL);
+    }
+    return status;
+}
+
+static int run_occupied(const char *device, const plx_views *views, occupied_run *out) {
+    const plx_field_size size = {
+        .N = 1, .C = 16, .F = 4, .H = 16, .xy = {12, 12}, .xz = {12, 12}, .yz = {12, 12}};
+    plx_field *field = NULL;
+    plx_render_options render = plx_render_options_default();
+    render.samples = 24;
+    out->seen =
+        (plx_view){.camera = plx_camera_orbit(0.7f, 0.5f, PLX_DEFAULT_DISTANCE, PLX_DEFAULT_FOV, 12, 12)};
+    int status = plx_device_choose(device, "f32");
+    if (!status)
+        status = plx_field_create(&field, size, plx_frame_make(PLX_FRAME_WORLD, NULL, 0.5f), 5, true);
+    if (!status) field->empty_below = 0.5f;
+    if (!status) status = take_steps(field, views, 0, 40, false, &out->first);
+    out->reads = standin_reads, out->waits = standin_waits;
+    if (!status) status = plx_field_update_occupancy(field);
+    if (!status) status = take_steps(field, views, 40, 50, true, NULL);
+    out->reads = standin_reads - out->reads, out->waits = standin_waits - out->waits;
+    if (!status) status = take_steps(field, views, 50, 51, true, &out->last);
+    out->picture_reads = standin_reads;
+    if (!status) status = plx_field_render(field, &out->seen, &render);
+    out->picture_reads = standin_reads - out->picture_reads;
+    plx_field_free(field);
+    return status;
+}
+
+TEST(cuda, steps_in_occupied_cells_read_nothing) {
+    plx_views views = {0};
+    occupied_run cpu, cuda;
+    REQUIRE(!make_views(&views), "%s", plx_error());
+    REQUIRE(!run_occupied("cpu", &views, &cpu), "%s", plx_error());
+    REQUIRE(!run_occupied("cuda", &views, &cuda), "%s", plx_error());
+    EXPECT(cuda.reads == 0 && cuda.waits == 0, "%zu reads, %zu waits in 10 steps", cuda.reads, cuda.waits);
+    EXPECT(cuda.picture_reads == 1, "%zu reads for a picture", cuda.picture_reads);
+    double opacity, worst = picture_difference(&cpu.seen, &cuda.seen, &opacity);
+    EXPECT(cpu.last < cpu.first && fabs(cuda.last / cpu.last - 1) < 1e-2, "losses: %g to %g, and %g to %g",
+           cpu.first, cpu.last, cuda.first, cuda.last);
+    EXPECT(opacity > 0.02 && opacity < 0.9 && worst < 0.02, "opacity %g, a pixel differs by %g", opacity,
+           worst);
+    if (getenv("CURVES"))
+        printf("    losses %g and %g, pictures: %g, opacity %g\n", cpu.last, cuda.last, worst, opacity);
+    plx_image_free(&cpu.seen.colour), plx_image_free(&cuda.seen.colour);
     plx_views_free(&views);
 }
 

@@ -12,14 +12,17 @@
 extern "C" {
 #endif
 
-void standin_begin(void); /* a kernel begins: all that was started before is done, and device memory opens */
+void standin_begin(void); /* a kernel begins, and device memory opens */
 void standin_end(void);
 void standin_close(void); /* now, and not only behind some launch */
 void standin_check(int good, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `bytes` from `p` on are mapped device memory. */
 void standin_check_device(const char *what, const void *p, size_t bytes);
 
-extern size_t standin_reads, standin_waits;         /* copies to the host, and synchronisations, so far */
+/* So far: copies to the host; how often the host waited; copies to the card, and how often their stream waited for the kernels'. */
+extern size_t standin_reads, standin_waits, standin_copies, standin_copy_waits;
+/* Which waits do nothing, as if they had been forgotten. */
+extern enum standin_wait { NONE_DEAF, KERNELS_FOR_COPIES, COPIES_FOR_KERNELS, HOST_FOR_COPIES } standin_deaf;
 extern size_t standin_card_bytes;                   /* of memory that the card has */
 extern int standin_cards;                           /* 0: a machine without one */
 extern size_t standin_allocations, standin_refused; /* so far; the one that gets no memory */

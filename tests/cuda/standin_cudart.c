@@ -1,5 +1,7 @@
-/* cudart, and of the driver its virtual memory. Copies from pinned memory are made as late as CUDA may make them: with the next
- * launch, or when an event or the stream is waited for; so memory that is written again too early shows. */
+/* cudart, and of the driver its virtual memory. There are two streams, in the order in which they are made. The kernels' does at once
+ * what it is given. The copies' does it as late as CUDA may: when the other stream or the host waits for an event behind it; so a
+ * wait that is missing shows in the numbers. What the copies' stream writes to, kernels cannot touch, and it must have waited for
+ * whatever the kernels' stream has copied from there; the host, for what has crossed from pinned memory that it uses again. */
 #define _GNU_SOURCE
 #include <cuda.h>
 #include <cuda_runtime_api.h>
@@ -13,10 +15,12 @@
 #include "tests/cuda/standin.h"
 
 enum { MAX_RANGES = 256, MAX_COPIES = 4096, GRANULARITY = 2 << 20, PINNED = 16 };
+enum { KERNELS, COPIES, STREAMS };
 
 typedef struct range {
     char *base, *all; /* aligned to a huge page, which is closed and opened as fast as a small one */
     size_t reserved, mapped, open; /* bytes; those that kernels may touch */
+    int stage;                     /* the copies' stream writes to it: closed to kernels */
 } range;
 
 static range ranges[MAX_RANGES];
@@ -27,14 +31,30 @@ static struct {
     size_t bytes;
 } pinned[PINNED];
 static int pinned_count;
+/* What waits in the copies' stream: number done + i of all that it was given, i < count. */
 static struct {
     char *to;
     const char *from;
     size_t bytes;
 } copies[MAX_COPIES];
 static int copy_count;
+static size_t copies_done;
+/* Memory that a stream reads, by its number in the stream; who does not know yet that it has must leave it alone. */
+typedef struct reading {
+    const char *from;
+    size_t bytes, number;
+} reading;
+typedef struct readings {
+    reading each[MAX_COPIES];
+    int count;
+} readings;
+static readings of_stages, of_pinned;
+static size_t started; /* what the kernels' stream was given */
+/* Of that, what the copies' stream has waited for; and of the copies, what the kernels' stream and the host have. */
+static size_t copies_know, kernels_know, host_knows;
 
-size_t standin_reads, standin_waits, standin_card_bytes = (size_t)1 << 30;
+enum standin_wait standin_deaf;
+size_t standin_reads, standin_waits, standin_copies, standin_copy_waits, standin_card_bytes = (size_t)1 << 30;
 int standin_cards = 1;
 size_t standin_allocations, standin_refused;
 
@@ -54,7 +74,7 @@ void standin_check(int good, const char *format, ...) {
 
 static void protect(int how) {
     for (int i = 0; i < range_count; i++)
-        if (ranges[i].open) mprotect(ranges[i].base, ranges[i].open, how);
+        if (ranges[i].open && !ranges[i].stage) mprotect(ranges[i].base, ranges[i].open, how);
 }
 
 /* Closing takes as long as a small kernel: it is done behind every launch at first, then behind every CLOSE_EACH-th, another one
@@ -83,17 +103,8 @@ void standin_close(void) {
     closed = 1;
 }
 
-/* The copies that wait, in their order. */
-static void flush(void) {
-    if (!copy_count) return;
-    open_memory();
-    for (int i = 0; i < copy_count; i++) memcpy(copies[i].to, copies[i].from, copies[i].bytes);
-    copy_count = 0;
-    close_memory();
-}
-
 void standin_begin(void) {
-    flush();
+    started++;
     open_memory();
 }
 
@@ -113,6 +124,40 @@ void standin_check_device(const char *what, const void *p, size_t bytes) {
     standin_check(r != NULL, "%s: %p is no device memory", what, p);
     standin_check((const char *)p + bytes <= r->base + r->open, "%s: %zu bytes from %p end behind the memory",
                   what, bytes, p);
+}
+
+/* A stage's memory: closed but here. */
+static void stage_open(const void *p, int how) {
+    const range *r = range_of(p);
+    if (r && r->stage) mprotect(r->base, r->open, how);
+}
+
+/* The copies that wait in their stream, up to number `end`. */
+static void run_copies(size_t end) {
+    int ran = 0;
+    for (; ran < copy_count && copies_done < end; ran++, copies_done++) {
+        stage_open(copies[ran].to, PROT_READ | PROT_WRITE);
+        memcpy(copies[ran].to, copies[ran].from, copies[ran].bytes);
+        stage_open(copies[ran].to, PROT_NONE);
+    }
+    copy_count -= ran;
+    memmove(copies, copies + ran, sizeof *copies * (size_t)copy_count);
+}
+
+static void note_reading(readings *r, const char *from, size_t bytes, size_t number, size_t known) {
+    int kept = 0;
+    for (int i = 0; i < r->count; i++)
+        if (r->each[i].number > known) r->each[kept++] = r->each[i];
+    standin_check(kept < MAX_COPIES, "more than %d copies wait", MAX_COPIES);
+    r->each[kept] = (reading){from, bytes, number};
+    r->count = kept + 1;
+}
+
+static void check_read(const char *what, const readings *r, const char *p, size_t bytes, size_t known) {
+    for (int i = 0; i < r->count; i++)
+        standin_check(r->each[i].number <= known || p + bytes <= r->each[i].from ||
+                          r->each[i].from + r->each[i].bytes <= p,
+                      "%s", what);
 }
 
 static void check_host(const char *what, const void *p) {
@@ -206,7 +251,7 @@ static CUresult map(CUdeviceptr at, size_t bytes, size_t offset, CUmemGenericAll
 static CUresult unmap(CUdeviceptr base, size_t bytes) {
     range *r = range_at(base);
     standin_check(r->mapped == bytes, "cuMemUnmap of %zu bytes, not %zu", bytes, r->mapped);
-    standin_check(copy_count == 0, "cuMemUnmap while copies wait");
+    standin_check(!r->stage, "cuMemUnmap of what copies go to");
     taken -= bytes;
     mprotect(r->base, r->open, PROT_NONE);
     r->mapped = r->open = 0;
@@ -291,41 +336,74 @@ cudaError_t cudaGetLastError(void) {
     return cudaSuccess;
 }
 
-/* One stream: a pointer that says whether it is the one. */
-static int stream;
+/* A stream is a pointer that says which it is. */
+static int streams[STREAMS], stream_count;
+
+static int stream_of(const char *what, cudaStream_t s) {
+    const int *p = (const int *)s;
+    standin_check(p >= streams && p < streams + stream_count, "%s on no stream", what);
+    return (int)(p - streams);
+}
 
 static void check_stream(const char *what, cudaStream_t s) {
-    standin_check(s == (cudaStream_t)&stream, "%s on another stream", what);
+    standin_check(stream_of(what, s) == KERNELS, "%s on another stream", what);
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags) {
-    (void)flags;
-    *out = (cudaStream_t)&stream;
+    standin_check(stream_count < STREAMS && flags == cudaStreamNonBlocking, "stream %d of kind %u",
+                  stream_count, flags);
+    *out = (cudaStream_t)&streams[stream_count++];
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t s) {
     check_stream("cudaStreamSynchronize", s);
     standin_waits++;
-    flush();
+    if (kernels_know > host_knows) host_knows = kernels_know;
+    copies_know = started; /* those to come */
     return cudaSuccess;
 }
 
+/* What the stream had been given when the event was last recorded; 0: it was not. */
+struct CUevent_st {
+    int stream;
+    size_t number;
+};
+
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags) {
-    (void)flags;
-    *out = malloc(1);
+    standin_check(flags == cudaEventDisableTiming, "event of kind %u", flags);
+    *out = calloc(1, sizeof **out);
     return cudaSuccess;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t s) {
-    check_stream("cudaEventRecord", s);
     standin_check(event != NULL, "no event");
+    event->stream = stream_of("cudaEventRecord", s);
+    event->number = event->stream == KERNELS ? started : copies_done + (size_t)copy_count;
     return cudaSuccess;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     standin_check(event != NULL, "no event");
-    flush();
+    if (event->stream == KERNELS || event->number <= host_knows || standin_deaf == HOST_FOR_COPIES)
+        return cudaSuccess;
+    standin_waits++;
+    run_copies(event->number);
+    host_knows = event->number;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t event, unsigned flags) {
+    standin_check(event != NULL && !flags, "no event");
+    const int waiting = stream_of("cudaStreamWaitEvent", s);
+    if (waiting == KERNELS && event->stream == COPIES) {
+        if (standin_deaf == KERNELS_FOR_COPIES) return cudaSuccess;
+        run_copies(event->number);
+        if (event->number > kernels_know) kernels_know = event->number;
+    } else if (waiting == COPIES && event->stream == KERNELS && event->number) {
+        standin_copy_waits++;
+        if (standin_deaf != COPIES_FOR_KERNELS && event->number > copies_know) copies_know = event->number;
+    }
     return cudaSuccess;
 }
 
@@ -347,7 +425,6 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
 }
 
 cudaError_t cudaFree(void *p) {
-    flush();
     if (!p) return cudaSuccess;
     taken -= range_at((CUdeviceptr)p)->reserved;
     drop_range(range_at((CUdeviceptr)p));
@@ -366,19 +443,33 @@ static int is_pinned(const char *p, size_t bytes) {
     return 0;
 }
 
+static cudaError_t copy_later(char *to, const char *from, size_t bytes, cudaStream_t s) {
+    standin_check(stream_of("copy to the card", s) == COPIES, "copy to the card in the kernels' stream");
+    check_host("copy to the card", from);
+    standin_check(is_pinned(from, bytes), "copy to the card from memory that is not pinned");
+    range *r = (range *)range_of(to);
+    r->stage = 1;
+    stage_open(to, PROT_NONE);
+    check_read("copy to the card over what the kernels' stream may not have taken yet", &of_stages, to, bytes,
+               copies_know);
+    check_read("copy to the card from memory whose last copy may not be over", &of_pinned, from, bytes,
+               host_knows);
+    standin_check(copy_count < MAX_COPIES, "more than %d copies wait", MAX_COPIES);
+    copies[copy_count].to = to;
+    copies[copy_count].from = from;
+    copies[copy_count++].bytes = bytes;
+    note_reading(&of_pinned, from, bytes, copies_done + (size_t)copy_count, host_knows);
+    standin_copies++;
+    return cudaSuccess;
+}
+
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
                             cudaStream_t s) {
-    check_stream("cudaMemcpyAsync", s);
     if (kind == cudaMemcpyHostToDevice) {
         standin_check_device("copy to the card", to, bytes);
-        check_host("copy to the card", from);
-        standin_check(is_pinned(from, bytes), "copy to the card from memory that is not pinned");
-        if (copy_count == MAX_COPIES) flush();
-        copies[copy_count].to = to;
-        copies[copy_count].from = from;
-        copies[copy_count++].bytes = bytes;
-        return cudaSuccess;
+        return copy_later(to, from, bytes, s);
     }
+    check_stream("cudaMemcpyAsync", s);
     standin_check_device("copy from the card", from, bytes);
     if (kind == cudaMemcpyDeviceToHost) {
         check_host("copy to the host", to);
@@ -388,7 +479,11 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
         standin_check_device("copy on the card", to, bytes);
     }
     standin_begin();
+    stage_open(from, PROT_READ);
     memcpy(to, from, bytes);
+    stage_open(from, PROT_NONE);
+    const range *r = range_of(from);
+    if (r && r->stage) note_reading(&of_stages, from, bytes, started, copies_know);
     standin_end();
     return cudaSuccess;
 }
