@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "diffusion/layers.h"
+#include "nerf/tensor/kernels.h"
 #include "nerf/tensor/memory.h"
 
 enum {
@@ -77,9 +78,8 @@ static plx_tensor *unless_dropped(plx_tape *tape, plx_tensor *x, const bool *dro
 static plx_tensor *input_channels(plx_tape *tape, const plx_denoiser_config *c,
                                   const plx_denoiser_inputs *in) {
     const plx_scope scope = plx_tape_enter(tape);
-    const int *s = in->render->shape, view[] = {s[0], s[1], s[2], c->view_channels};
-    plx_tensor *x = plx_tape_input(tape, 4, view, in->z, false);
-    x = plx_concat(tape, x, unless_dropped(tape, in->render, in->render_dropped));
+    const int *s = in->render->shape;
+    plx_tensor *x = plx_concat(tape, in->z, unless_dropped(tape, in->render, in->render_dropped));
     x = plx_concat(tape, x, mask_channel(tape, s, in->render_dropped));
     if (c->input_concat) x = plx_concat(tape, x, unless_dropped(tape, in->input, in->input_dropped));
     if (has_input_mask(c)) x = plx_concat(tape, x, mask_channel(tape, s, in->input_dropped));
@@ -92,6 +92,9 @@ plx_tensor *plx_denoiser_forward(plx_tape *tape, const plx_denoiser *denoiser,
     const int *s = in->render->shape, N = s[0];
     PLX_CHECK(in->render->ndim == 4 && s[3] == c->render_channels,
               "denoiser: render (%d,%d,%d,%d), %d channels", N, s[1], s[2], s[3], c->render_channels);
+    PLX_CHECK(in->z->ndim == 4 && in->z->shape[0] == N && in->z->shape[3] == c->view_channels,
+              "denoiser: %d views of %d channels, not %d", in->z->shape[0], in->z->shape[3],
+              c->view_channels);
     PLX_CHECK(!c->input_concat == !in->input && !c->unet.context == !in->context,
               "denoiser: input view expected");
     plx_unet_config unet = unet_of(c);
@@ -121,6 +124,13 @@ plx_denoiser_training plx_denoiser_training_default(void) {
 
 enum { STREAM_TIME, STREAM_NOISE, STREAM_RENDER, STREAM_INPUT };
 
+static enum plx_noise_target target_of(enum plx_prediction prediction) {
+    static const enum plx_noise_target targets[] = {[PLX_PREDICT_V] = PLX_TARGET_V,
+                                                    [PLX_PREDICT_EPS] = PLX_TARGET_NOISE,
+                                                    [PLX_PREDICT_X0] = PLX_TARGET_VIEW};
+    return targets[prediction];
+}
+
 static void draw(const plx_denoiser *denoiser, const plx_denoiser_training *o, const double *t_given,
                  plx_rng rng, int N, plx_noise_level *levels, bool *render_dropped, bool *input_dropped) {
     double offset = plx_rng_uniform(plx_rng_fork(rng, STREAM_TIME), 0);
@@ -138,28 +148,26 @@ plx_tensor *plx_denoiser_loss(plx_tape *tape, const plx_denoiser *denoiser,
     plx_arena *arena = plx_tape_arena(tape);
     const int *shape = batch->render->shape, N = shape[0];
     enum plx_prediction prediction = denoiser->config.prediction;
-    size_t per_view = (size_t)(shape[1] * shape[2] * denoiser->config.view_channels),
-           size = per_view * (size_t)N;
+    const int views[] = {N, shape[1], shape[2], denoiser->config.view_channels};
     plx_noise_level *levels = plx_arena_alloc(arena, (size_t)N * sizeof *levels);
+    plx_noising *noise = plx_arena_alloc(arena, (size_t)N * sizeof *noise);
     bool *render_dropped = plx_arena_alloc(arena, (size_t)N),
          *input_dropped = plx_arena_alloc(arena, (size_t)N);
-    float *noise = plx_arena_alloc(arena, size * sizeof(float)),
-          *z = plx_arena_alloc(arena, size * sizeof(float));
-    float *target = plx_arena_alloc(arena, size * sizeof(float));
-    float *weights = plx_arena_alloc(arena, size * sizeof(float));
+    plx_tensor *z = plx_tape_tensor(tape, "noisy", 4, views);
+    const size_t bytes = plx_tensor_size(z) * sizeof(float);
+    float *target = plx_tape_array(tape, bytes), *weights = plx_tape_array(tape, bytes);
 
     draw(denoiser, training, batch->t, rng, N, levels, render_dropped, input_dropped);
-    plx_rng_fill_normal(plx_rng_fork(rng, STREAM_NOISE), noise, size);
     double mean_weight = 0;
     for (int n = 0; n < N; n++) {
         double w = plx_schedule_weight(levels[n], prediction, training->weight, training->gamma);
         mean_weight += w / N;
-        for (size_t i = per_view * (size_t)n; i < per_view * (size_t)(n + 1); i++) {
-            z[i] = (float)plx_noise_add(levels[n], batch->views[i], noise[i]);
-            target[i] = (float)plx_prediction_target(levels[n], prediction, batch->views[i], noise[i]);
-            weights[i] = (float)w;
-        }
+        noise[n] = (plx_noising){levels[n].alpha, levels[n].sigma, target_of(prediction), (float)w};
     }
+    plx_tape_kernels(tape)->noise_views(
+        N, plx_tensor_size(z) / (size_t)N, plx_tape_constant(tape, noise, sizeof *noise * (size_t)N),
+        plx_rng_fork(rng, STREAM_NOISE), plx_tape_constant(tape, batch->views, bytes), z->data, target,
+        weights);
     plx_denoiser_inputs inputs = {
         .z = z,
         .levels = levels,
@@ -171,7 +179,7 @@ plx_tensor *plx_denoiser_loss(plx_tape *tape, const plx_denoiser *denoiser,
     };
     plx_tensor *prediction_tensor = plx_denoiser_forward(tape, denoiser, &inputs);
     /* loss_lp divides by the sum of the weights; E w d^2 divides by their number. */
-    plx_tensor *loss = plx_loss_lp(tape, prediction_tensor, target, weights, 2);
+    plx_tensor *loss = plx_loss_lp_on(tape, prediction_tensor, target, weights, 2);
     float factor = (float)mean_weight;
     return plx_loss_sum(tape, 1, &loss, &factor);
 }
@@ -192,6 +200,7 @@ static void denoise_some(const plx_denoiser_views *v, plx_noise_level level, boo
     const plx_denoiser_config *c = &v->denoiser->config;
     const int render[] = {N, v->height, v->width, c->render_channels}, input[] = {N, v->height, v->width, 4};
     const int context[] = {N, v->context_tokens, c->unet.context};
+    const int view[] = {N, v->height, v->width, c->view_channels};
     size_t pixels = (size_t)v->height * (size_t)v->width, offset = pixels * (size_t)first;
     size_t channels = (size_t)c->view_channels;
     plx_noise_level levels[VIEWS_AT_ONCE];
@@ -200,7 +209,7 @@ static void denoise_some(const plx_denoiser_views *v, plx_noise_level level, boo
 
     plx_tape_reset(v->tape);
     plx_denoiser_inputs inputs = {
-        .z = z + channels * offset,
+        .z = plx_tape_input(v->tape, 4, view, z + channels * offset, false),
         .levels = levels,
         .render = plx_tape_input(v->tape, 4, render, v->render + (size_t)c->render_channels * offset, false),
         .input = c->input_concat ? repeated(v->tape, 4, input, v->input) : NULL,

@@ -37,7 +37,7 @@ typedef struct plx_denoiser {
 int plx_denoiser_declare(plx_params *params, const char *prefix, const plx_denoiser_config *config);
 
 typedef struct plx_denoiser_inputs {
-    const float *z;                             /* (N,H,W,V) noisy views */
+    plx_tensor *z;                              /* (N,H,W,V) noisy views */
     const plx_noise_level *levels;              /* (N) */
     plx_tensor *render;                         /* (N,H,W,R) */
     plx_tensor *input;                          /* (N,H,W,4), or NULL unless input_concat */

@@ -48,7 +48,9 @@ static plx_tensor *denoiser_loss(work *w) {
     }
     plx_noise_level *levels = plx_arena_alloc(plx_tape_arena(w->tape), sizeof *levels * (size_t)N);
     for (int n = 0; n < N; n++) levels[n] = plx_schedule_at(w->config.denoiser.schedule, (n + 0.5) / N);
-    plx_denoiser_inputs inputs = {.z = w->views, .levels = levels, .render = render, .context = context};
+    plx_tensor *z =
+        plx_tape_input(w->tape, PLX_SHAPE(N, size, size, w->config.denoiser.view_channels), w->views, false);
+    plx_denoiser_inputs inputs = {.z = z, .levels = levels, .render = render, .context = context};
     plx_denoiser_forward(w->tape, &denoiser, &inputs);
     return NULL;
 }

@@ -1,4 +1,5 @@
-#include "nerf/field.h"
+#include "nerf/occupancy.h"
+#include "nerf/tensor/memory.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -110,8 +111,9 @@ int plx_field_create(plx_field **out, plx_field_size size, plx_frame frame, uint
 void plx_field_free(plx_field *field) {
     if (!field) return;
     plx_params_free(field->params);
+    if (field->tape)
+        plx_memory_give(plx_tape_memory(field->tape), field->occupancy, PLX_GRID * PLX_GRID * PLX_GRID);
     plx_tape_free(field->tape);
-    free(field->occupancy);
     free(field);
 }
 

@@ -27,7 +27,7 @@ struct plx_field {
     plx_frame frame;
     plx_params *params; /* planes.xy (1,rows,columns,channels), planes.xz, planes.yz, decoder.* */
     plx_field_operands operands;
-    unsigned char *occupancy; /* (G,G,G), occupancy.h; NULL until plx_field_update_occupancy */
+    unsigned char *occupancy; /* (G,G,G), occupancy.h, the device's; NULL until plx_field_update_occupancy */
     float empty_below; /* density of space that is skipped. Default 0.01 / diameter; saved with the scene */
     plx_tape *tape;    /* for renders and steps; does not record; empty between calls */
     plx_optimiser optimiser; /* Adam's state (its moments are in params) */

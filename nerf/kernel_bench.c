@@ -11,7 +11,7 @@ typedef plx_kernel_work work;
 
 /* ---- a kernel's arguments ------------------------------------------------------------------------------ */
 
-enum { BLOCK = 4096 };
+enum { BLOCK = 4096, GRID = 64 };
 
 /* `count` numbers N(0, scale^2); they repeat after BLOCK, which is no matter to the time. `touched`: how often a run
  * goes over them. */
@@ -355,7 +355,63 @@ static void grid_cells(work *w) {
 BENCH(cell_points, "n G", grid_cells, n[0], w->slab, 2, n[1], 0.5f, (plx_rng){1, 1}, w->frame, a[0])
 BENCH(cell_occupied, "n G", grid_cells, n[0], w->slab, 2, a[0], 0.5f, w->occupied)
 
+/* R rays across the sphere of radius 1/2 and S samples on each: a[0] rays, a[1] the grid, a[2] starts. */
+static void march_count(work *w) {
+    size_t R = (size_t)w->n[0], S = (size_t)w->n[1];
+    reads(w, R * sizeof(plx_ray) / sizeof(float)), reads(w, GRID * GRID * GRID / sizeof(float));
+    writes(w, R + 1);
+    w->ray = (plx_ray *)w->a[0], w->many = (int *)w->a[2];
+    w->occupied = memset(w->a[1], 1, GRID * GRID * GRID);
+    for (size_t r = 0; r < R; r++) w->ray[r] = (plx_ray){{-1.3f, 0, 0}, {1, 0, 0}, 0.8f, 1.8f};
+    for (size_t r = 0; r <= R; r++) w->many[r] = (int)(r * S);
+}
+static void march_write(work *w) {
+    march_count(w);
+    writes(w, product(w->n, 2)), writes(w, product(w->n, 2));
+}
+static plx_march march_of(const work *w) {
+    return (plx_march){1.0f / (float)w->n[1], 0.5f, GRID, w->occupied, true, {1, 1}};
+}
+BENCH(march_starts, "R S", march_count, n[0], w->ray, march_of(w), w->many)
+BENCH(march_samples, "R S", march_write, n[0], w->ray, march_of(w), w->many, a[3], a[4])
+
+/* A round of S samples on each of R rays: a[0] starts, a[1] where they go on, a[2] light, and what else each kernel has. */
+static void round_rays(work *w) {
+    size_t R = (size_t)w->n[0], S = (size_t)w->n[1];
+    reads(w, R + 1), adds(w, R + 1), adds(w, R);
+    w->slab = (int *)w->a[0], w->many = (int *)w->a[1];
+    for (size_t r = 0; r <= R; r++) w->slab[r] = w->many[r] = (int)(r * S);
+    w->rays = (plx_rays){(int)R, (int)(R * S), w->slab, NULL, NULL};
+}
+static void round_copies(work *w) {
+    round_rays(w);
+    for (int i = 0; i < 4; i++) writes(w, product(w->n, 2));
+    w->rays.t = w->a[3], w->rays.length = w->a[4];
+}
+static void round_sums(work *w) {
+    round_rays(w);
+    reads(w, 5 * (size_t)w->n[0]), adds(w, 5 * (size_t)w->n[0]);
+}
+BENCH(round_starts, "R S", round_rays, w->rays, w->slab, a[2], 0, n[1], w->many)
+BENCH(round_samples, "R S", round_copies, w->rays, w->slab, w->slab, a[5], a[6])
+BENCH(add_round, "R S", round_sums, n[0], w->slab, a[3], w->many, a[2], a[4])
+
+static void two_grids(work *w) {
+    reads(w, product((int[]){w->n[0], w->n[0], w->n[0]}, 3) / sizeof(float));
+    writes(w, product((int[]){w->n[0], w->n[0], w->n[0]}, 3) / sizeof(float));
+}
+BENCH(grow_cells, "G", two_grids, n[0], n[0], (unsigned char *)a[0], (unsigned char *)a[1])
+
 /* ---- losses, optimiser ------------------------------------------------------------------------------------- */
+
+static void noised(work *w) {
+    size_t count = product(w->n, 2);
+    reads(w, count), writes(w, count), writes(w, count), writes(w, count);
+    reads(w, (size_t)w->n[0] * sizeof(plx_noising) / sizeof(float));
+    for (int n = 0; n < w->n[0]; n++) ((plx_noising *)w->a[4])[n] = (plx_noising){0.8, 0.6, PLX_TARGET_V, 1};
+}
+BENCH(noise_views, "N n", noised, n[0], (size_t)n[1], (const plx_noising *)a[4], (plx_rng){1, 1}, a[0], a[1],
+      a[2], a[3])
 
 static void loss_of(work *w) {
     size_t n = (size_t)w->n[0];

@@ -56,19 +56,22 @@ static void probe_rays(plx_field *field, const plx_camera *camera, probe *out) {
     for (int r = 0; r < R; r++)
         rays[r] = plx_ray_through(camera, (float)(r % THRESHOLD_SIDE) + 0.5f,
                                   (float)(r / THRESHOLD_SIDE) + 0.5f, radius);
-    plx_rays samples =
-        plx_sample_occupied(arena, rays, R, 2 * radius / THRESHOLD_SAMPLES, field->occupancy, radius, NULL);
+    plx_tape *tape = field->tape;
+    const plx_ray_set set = plx_rays_on(tape, R, rays);
+    const plx_samples samples =
+        plx_sample_occupied(tape, set, 2 * radius / THRESHOLD_SAMPLES, field->occupancy, radius, NULL);
+    const size_t S = (size_t)samples.rays.S;
     memset(out, 0, sizeof *out * (size_t)R);
-    if (samples.S) {
-        plx_tape *tape = field->tape;
-        plx_points points = plx_points_along(tape, plx_rays_on(tape, R, rays), plx_samples_on(tape, samples),
-                                             1, object_start, &field->frame);
+    if (S) {
+        plx_points points = plx_points_along(tape, set, samples, 1, object_start, &field->frame);
         const float *values = plx_tape_values(tape, plx_field_evaluate(tape, &field->operands, points));
+        const int *start = plx_tape_read(tape, samples.rays.start, sizeof(int) * ((size_t)R + 1));
+        const float *length = plx_tape_read(tape, samples.rays.length, sizeof(float) * S);
         for (int r = 0; r < R; r++) {
             double depth = 0; /* optical */
-            for (int i = samples.start[r]; i < samples.start[r + 1]; i++) {
+            for (int i = start[r]; i < start[r + 1]; i++) {
                 out[r].most = fmaxf(out[r].most, values[4 * (size_t)i]);
-                depth += (double)values[4 * (size_t)i] * (double)samples.length[i];
+                depth += (double)values[4 * (size_t)i] * (double)length[i];
             }
             out[r].hit = depth > M_LN2;
         }
@@ -134,8 +137,9 @@ typedef struct lattice {
     plx_field *field;
     float threshold, cell, radius;
     int side;
-    float *levels; /* (side,side,side), z slowest: above 0 inside */
-    float most;    /* the largest density */
+    unsigned char *occupancy; /* the field's, on the host */
+    float *levels;            /* (side,side,side), z slowest: above 0 inside */
+    float most;               /* the largest density */
 } lattice;
 
 static float place(const lattice *l, int i) {
@@ -160,7 +164,7 @@ static bool may_hold(const lattice *l, const float p[3]) {
     }
     if (sqrtf(away) > l->radius + l->cell) return false;
     return l->threshold <= l->field->empty_below ||
-           l->field->occupancy[(cell[2] * PLX_GRID + cell[1]) * PLX_GRID + cell[0]];
+           l->occupancy[(cell[2] * PLX_GRID + cell[1]) * PLX_GRID + cell[0]];
 }
 
 /* One slice; scratch: (side,side) points and values, and which they are. */
@@ -301,6 +305,11 @@ int plx_field_mesh(plx_triangles *out, plx_field *field, const plx_surface_mesh_
                  .side = options->resolution + 1 + 2 * PADDING};
     int status = field->occupancy ? PLX_OK : plx_field_update_occupancy(field);
     if (!status && !(l.threshold > 0)) status = plx_field_threshold(field, &l.threshold);
+    if (!status && !(l.occupancy = malloc(PLX_GRID * PLX_GRID * PLX_GRID)))
+        status = plx_fail(PLX_ERROR_MEMORY, "no memory for an occupancy grid");
+    if (!status)
+        plx_memory_read(plx_tape_memory(field->tape), l.occupancy, field->occupancy,
+                        PLX_GRID * PLX_GRID * PLX_GRID);
     if (!status) status = fill_lattice(&l, progress, user);
     if (!status) status = plx_memory_check(plx_tape_memory(field->tape));
     if (!status && !(l.most > l.threshold))
@@ -314,7 +323,7 @@ int plx_field_mesh(plx_triangles *out, plx_field *field, const plx_surface_mesh_
         out->positions[i] = (out->positions[i] - PADDING) * l.cell - l.radius;
     if (!status) status = finish_vertices(&l, out);
     if (!status) status = plx_memory_check(plx_tape_memory(field->tape));
-    free(l.levels);
+    free(l.levels), free(l.occupancy);
     if (status) plx_triangles_free(out);
     return status;
 }

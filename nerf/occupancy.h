@@ -12,8 +12,8 @@ int plx_field_update_occupancy(plx_field *field);
 
 /* Intervals of equal length, about `step`, from t0 to t1 of each ray, and in each a sample: its middle, or
  * (rng) at one random place that is the same in all intervals of a ray. Those in empty cells are left out
- * (grid NULL: none). */
-plx_rays plx_sample_occupied(plx_arena *arena, const plx_ray *rays, int R, float step,
-                             const unsigned char *grid, float radius, const plx_rng *rng);
+ * (grid NULL: none; else the device's). */
+plx_samples plx_sample_occupied(plx_tape *tape, plx_ray_set rays, float step, const unsigned char *grid,
+                                float radius, const plx_rng *rng);
 
 #endif

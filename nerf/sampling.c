@@ -1,5 +1,6 @@
 #include "nerf/sampling.h"
 #include "nerf/tensor/kernels.h"
+#include "nerf/tensor/memory.h"
 
 plx_ray plx_ray_through(const plx_camera *camera, float px, float py, float radius) {
     plx_ray ray;
@@ -61,14 +62,25 @@ plx_samples plx_sample_importance(plx_tape *tape, plx_ray_set rays, plx_samples 
     return out;
 }
 
+/* (N+1), the device's: the number of the samples before each object's. */
+static const int *object_samples(plx_tape *tape, plx_samples samples, int N, const int *object_start) {
+    const size_t starts = sizeof(int) * ((size_t)N + 1);
+    int *start = samples.start ? plx_arena_alloc(plx_tape_arena(tape), starts) : plx_tape_array(tape, starts);
+    for (int n = 0; n <= N; n++)
+        if (samples.start)
+            start[n] = samples.start[object_start[n]];
+        else
+            plx_memory_copy(plx_tape_memory(tape), start + n, samples.rays.start + object_start[n],
+                            sizeof *start);
+    return samples.start ? plx_tape_constant(tape, start, starts) : start;
+}
+
 plx_points plx_points_along(plx_tape *tape, plx_ray_set rays, plx_samples samples, int N,
                             const int *object_start, const plx_frame *frames) {
     const size_t starts = sizeof(int) * ((size_t)N + 1);
-    int *start = plx_arena_alloc(plx_tape_arena(tape), starts);
-    for (int n = 0; n <= N; n++) start[n] = samples.start[object_start[n]];
     float *coords = plx_tape_array(tape, sizeof(float) * 5 * (size_t)samples.rays.S);
     plx_tape_kernels(tape)->points_along(rays.device, samples.rays, N,
                                          plx_tape_constant(tape, object_start, starts),
                                          plx_tape_constant(tape, frames, sizeof *frames * (size_t)N), coords);
-    return (plx_points){start[N], plx_tape_constant(tape, start, starts), coords};
+    return (plx_points){samples.rays.S, object_samples(tape, samples, N, object_start), coords};
 }

@@ -20,7 +20,7 @@ typedef struct plx_ray_set {
 /* Samples in the device's memory, and on the host the numbers that tell whose they are. */
 typedef struct plx_samples {
     plx_rays rays;
-    const int *start; /* (R+1) */
+    const int *start; /* (R+1); NULL: only the device knows, and rays.S is what there is room for */
 } plx_samples;
 
 /* Host arrays for the kernels: they are to live as long as the tape's step. */

@@ -35,9 +35,8 @@ static plx_samples draw_samples(plx_field *field, plx_ray_set rays, const plx_st
     plx_rng coarse_rng = plx_rng_fork(rng, STREAM_COARSE);
     float radius = field->frame.radius;
     if (options->skip_empty)
-        return plx_samples_on(tape, plx_sample_occupied(plx_tape_arena(tape), rays.host, rays.R,
-                                                        2 * radius / (float)options->coarse, field->occupancy,
-                                                        radius, &coarse_rng));
+        return plx_sample_occupied(tape, rays, 2 * radius / (float)options->coarse, field->occupancy, radius,
+                                   &coarse_rng);
     plx_samples coarse = plx_sample_stratified(tape, rays, options->coarse, &coarse_rng);
     if (!options->fine || !coarse.rays.S) return coarse;
     plx_points points = plx_points_along(tape, rays, coarse, 1, (const int[]){0, rays.R}, &field->frame);

@@ -1,5 +1,6 @@
 /* Volume rendering of a field: rays in chunks, samples packed, colour, opacity and depth by compositing. */
 #include "nerf/occupancy.h"
+#include "nerf/tensor/kernels.h"
 #include "nerf/tensor/memory.h"
 
 #include <math.h>
@@ -16,75 +17,66 @@ plx_render_options plx_render_options_default(void) {
     return (plx_render_options){.samples = 96, .skip_empty = true};
 }
 
-/* Rays on their way through the field. */
+/* Rays on their way through the field; all but `set` are the device's. */
 typedef struct front {
-    int R;
-    const plx_ray *rays; /* (R) */
-    plx_rays samples;
+    plx_ray_set set; /* R */
+    plx_samples samples;
     int *next;    /* (R) the sample that comes next */
     float *light; /* (R) transmittance up to it */
+    float *out;   /* (R,5) */
 } front;
 
-/* The next samples, up to ROUND a ray, of the rays whose light is not used up: `which` (alive) are their numbers,
- * `rays` copies of them. */
-static plx_rays next_round(plx_arena *arena, const front *f, int *which, plx_ray *rays) {
-    int *start = plx_arena_alloc(arena, sizeof(int) * ((size_t)f->R + 1)), alive = 0;
-    start[0] = 0;
-    for (int r = 0; r < f->R; r++) {
-        int left = f->samples.start[r + 1] - f->next[r];
-        if (left <= 0 || f->light[r] < spent_below) continue;
-        start[alive + 1] = start[alive] + (left < ROUND ? left : ROUND);
-        rays[alive] = f->rays[r];
-        which[alive++] = r;
-    }
-    float *t = plx_arena_alloc(arena, sizeof(float) * (size_t)start[alive]);
-    float *length = plx_arena_alloc(arena, sizeof(float) * (size_t)start[alive]);
-    for (int i = 0; i < alive; i++) {
-        size_t count = (size_t)(start[i + 1] - start[i]), from = (size_t)f->next[which[i]];
-        memcpy(t + start[i], f->samples.t + from, sizeof(float) * count);
-        memcpy(length + start[i], f->samples.length + from, sizeof(float) * count);
-    }
-    return (plx_rays){alive, start[alive], start, t, length};
+static front begin(plx_field *field, const plx_ray *rays, int R, const plx_render_options *options) {
+    plx_tape *tape = field->tape;
+    const float radius = field->frame.radius;
+    const plx_memory *memory = plx_tape_memory(tape);
+    const size_t starts = sizeof(int) * (size_t)R, rows = sizeof(float) * 5 * (size_t)R;
+    front f = {.set = plx_rays_on(tape, R, rays),
+               .next = plx_tape_array(tape, starts),
+               .light = plx_tape_array(tape, sizeof(float) * (size_t)R),
+               .out = plx_tape_array(tape, rows)};
+    float *ones = plx_arena_alloc(plx_tape_arena(tape), sizeof(float) * (size_t)R);
+    f.samples = plx_sample_occupied(tape, f.set, 2 * radius / (float)options->samples,
+                                    options->skip_empty ? field->occupancy : NULL, radius, NULL);
+    for (int r = 0; r < R; r++) ones[r] = 1;
+    plx_memory_copy(memory, f.next, f.samples.rays.start, starts);
+    plx_memory_write(memory, f.light, ones, sizeof(float) * (size_t)R);
+    plx_memory_zero(memory, f.out, rows);
+    return f;
 }
 
-/* out (R,5) += what the round's samples send through the light that reaches them. */
-static void add_round(front *f, plx_rays round, const int *which, const float *composite, float *out) {
-    for (int i = 0; i < round.R; i++) {
-        int r = which[i];
-        for (int c = 0; c < 5; c++)
-            out[5 * (size_t)r + (size_t)c] += f->light[r] * composite[5 * (size_t)i + (size_t)c];
-        f->light[r] *= 1 - composite[5 * (size_t)i + 3];
-        f->next[r] += round.start[i + 1] - round.start[i];
-    }
+/* The next samples, up to ROUND a ray, of the rays whose light is not used up. */
+static plx_samples next_round(plx_tape *tape, const front *f) {
+    const plx_kernels *kernels = plx_tape_kernels(tape);
+    const plx_rays all = f->samples.rays;
+    const bool counted = !plx_tape_memory(tape);
+    int *start = plx_tape_array(tape, sizeof(int) * ((size_t)all.R + 1));
+    kernels->round_starts(all, f->next, f->light, spent_below, ROUND, start);
+    const int room = counted ? start[all.R] : all.S < all.R * ROUND ? all.S : all.R * ROUND;
+    float *t = plx_tape_array(tape, sizeof(float) * (size_t)room);
+    float *length = plx_tape_array(tape, sizeof(float) * (size_t)room);
+    kernels->round_samples(all, f->next, start, t, length);
+    return (plx_samples){{all.R, room, start, t, length}, counted ? start : NULL};
 }
 
-/* out (R,5): premultiplied r g b, opacity, sum of weight * t. The tape is left to the caller to reset. */
-static void composite_rays(plx_field *field, const plx_ray *rays, int R, const plx_render_options *options,
-                           float *out) {
-    plx_arena *arena = plx_tape_arena(field->tape);
-    float radius = field->frame.radius;
-    front f = {.R = R,
-               .rays = rays,
-               .samples = plx_sample_occupied(arena, rays, R, 2 * radius / (float)options->samples,
-                                              options->skip_empty ? field->occupancy : NULL, radius, NULL),
-               .next = plx_arena_alloc(arena, sizeof(int) * (size_t)R),
-               .light = plx_arena_alloc(arena, sizeof(float) * (size_t)R)};
-    for (int r = 0; r < R; r++) f.light[r] = 1;
-    memcpy(f.next, f.samples.start, sizeof(int) * (size_t)R);
-    memset(out, 0, sizeof(float) * 5 * (size_t)R);
-    int *which = plx_arena_alloc(arena, sizeof(int) * (size_t)R);
-    plx_ray *alive = plx_arena_alloc(arena, sizeof *alive * (size_t)R);
-    for (size_t mark = plx_arena_mark(arena);; plx_arena_release(arena, mark)) {
-        plx_rays round = next_round(arena, &f, which, alive);
-        if (!round.R) break;
-        const int object_start[2] = {0, round.R};
-        plx_samples samples = plx_samples_on(field->tape, round);
-        plx_points points = plx_points_along(field->tape, plx_rays_on(field->tape, round.R, alive), samples,
-                                             1, object_start, &field->frame);
-        plx_tensor *values = plx_field_evaluate(field->tape, &field->operands, points);
-        plx_tensor *composite = plx_composite(field->tape, values, samples.rays);
-        add_round(&f, round, which, plx_tape_values(field->tape, composite), out);
+/* out (R,5), the host's: premultiplied r g b, opacity, sum of weight * t. The tape is left to the caller to reset. A device that
+ * alone knows which rays go on is given as many rounds as the longest ray could need, and not asked. */
+static const float *composite_rays(plx_field *field, const plx_ray *rays, int R,
+                                   const plx_render_options *options) {
+    plx_tape *tape = field->tape;
+    plx_arena *arena = plx_tape_arena(tape);
+    front f = begin(field, rays, R, options);
+    const int object_start[2] = {0, R}, rounds = (options->samples + ROUND - 1) / ROUND;
+    const size_t mark = plx_arena_mark(arena);
+    for (int i = 0; i < rounds; i++, plx_arena_release(arena, mark)) {
+        const plx_samples round = next_round(tape, &f);
+        if (!round.rays.S) break;
+        plx_points points = plx_points_along(tape, f.set, round, 1, object_start, &field->frame);
+        plx_tensor *values = plx_field_evaluate(tape, &field->operands, points);
+        plx_tensor *composite = plx_composite(tape, values, round.rays);
+        plx_tape_kernels(tape)->add_round(R, round.rays.start, composite->data, f.next, f.light, f.out);
     }
+    return plx_tape_read(tape, f.out, sizeof(float) * 5 * (size_t)R);
 }
 
 enum { CUBE = 27, MIDDLE = 13 }; /* points of a 3x3x3 lattice; the one that no gradient needs */
@@ -158,14 +150,13 @@ static void render_chunk(plx_field *field, plx_view *view, const plx_render_opti
                          int R) {
     plx_arena *arena = plx_tape_arena(field->tape);
     plx_ray *rays = plx_arena_alloc(arena, sizeof *rays * (size_t)R);
-    float *out = plx_arena_alloc(arena, sizeof(float) * 5 * (size_t)R);
     float *depth = plx_arena_alloc(arena, sizeof(float) * 2 * (size_t)R);
     int width = view->camera.width;
 #pragma omp parallel for schedule(static)
     for (int r = 0; r < R; r++)
         rays[r] = plx_ray_through(&view->camera, (float)((first + r) % width) + 0.5f,
                                   (float)((first + r) / width) + 0.5f, field->frame.radius);
-    composite_rays(field, rays, R, options, out);
+    const float *out = composite_rays(field, rays, R, options);
     for (int r = 0; r < R; r++) {
         const float *in = out + 5 * (size_t)r;
         float *rgba = view->colour.data + 4 * (size_t)(first + r);

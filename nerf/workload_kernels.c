@@ -63,8 +63,11 @@ static const kernel_case cases[] = {
         ONE(seen_lengths, 5376, 32) ONE(ray_loss, 5376, 32) ONE(drop_faint, 5376, 32)
             ONE(condition_channels, 32768, 1) ONE(plane_variation, 128, 128, 32)
                 ONE(clear_channels, 64, 64, 22) ONE(disturb, 64, 64, 4) ONE(cell_points, 16384, 64)
-                    ONE(cell_occupied, 16384, 64) BOTH(lp, 131072) BOTH(loss_sum, 1)
-                        ONE(gradient_norm, 4194304) ONE(adamw, 4194304)};
+                    ONE(cell_occupied, 16384, 64) ONE(grow_cells, 64)
+    /* a fit's march, a picture's rounds, a batch of views and their noise */
+    ONE(march_starts, 2048, 128) ONE(march_samples, 2048, 128) ONE(round_starts, 4096, 16)
+        ONE(round_samples, 4096, 16) ONE(add_round, 4096, 16) ONE(noise_views, 8, 16384) BOTH(lp, 131072)
+            BOTH(loss_sum, 1) ONE(gradient_norm, 4194304) ONE(adamw, 4194304)};
 enum { CASES = sizeof cases / sizeof *cases };
 
 /* ---- as workloads -------------------------------------------------------------------------------------- */

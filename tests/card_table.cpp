@@ -65,6 +65,10 @@ static plx_points on(plx_points p) {
 static plx_rays on(plx_rays r) {
     return {r.R, r.S, address(r.start), address(r.t), address(r.length)};
 }
+static plx_march on(plx_march m) {
+    m.occupied = address(m.occupied);
+    return m;
+}
 static plx_loss_terms on(plx_loss_terms terms) {
     for (int i = 0; i < terms.count; i++) terms.term[i] = address(terms.term[i]);
     return terms;

@@ -149,7 +149,7 @@ static int note_models(void) {
         for (int n = 0; n < N; n++) levels[n] = plx_schedule_at(config.denoiser.schedule, 0.5);
         const int *f = e.features->shape;
         plx_denoiser_inputs inputs = {
-            .z = rgba,
+            .z = plx_tape_input(tape, PLX_SHAPE(N, SIZE, SIZE, config.denoiser.view_channels), rgba, false),
             .levels = levels,
             .render = plx_tape_input(tape, PLX_SHAPE(N, SIZE, SIZE, 4), rgba, false),
             .context = plx_reshape(tape, e.features, PLX_SHAPE(N, f[1] * f[2], f[3]))};

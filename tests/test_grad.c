@@ -93,6 +93,9 @@ static plx_tensor *loss_l1(plx_tape *t, plx_tensor **x) {
 static plx_tensor *loss_l2(plx_tape *t, plx_tensor **x) {
     return plx_scale(t, plx_loss_lp(t, x[0], target, weight, 2), .1f);
 }
+static plx_tensor *loss_on(plx_tape *t, plx_tensor **x) {
+    return plx_scale(t, plx_loss_lp_on(t, x[0], target, weight, 2), .1f);
+}
 static plx_tensor *loss_sum(plx_tape *t, plx_tensor **x) {
     plx_tensor *losses[2] = {plx_loss_lp(t, x[0], target, NULL, 1), plx_loss_lp(t, x[1], target, weight, 1)};
     return plx_loss_sum(t, 2, losses, (float[]){.5f, -2});
@@ -123,6 +126,7 @@ static const op_case cases[] = {
     {"attention", attention, 3, {{3, {2, 5, 6}}, {3, {2, 7, 6}}, {3, {2, 7, 6}}}},
     {"loss_lp", loss_l1, 1, {{2, {2, 3}}}},
     {"loss_lp", loss_l2, 1, {{2, {2, 3}}}},
+    {"loss_lp_on", loss_on, 1, {{2, {2, 3}}}},
     {"loss_sum", loss_sum, 2, {{2, {2, 3}}, {1, {6}}}},
 };
 static const int case_count = sizeof cases / sizeof *cases;

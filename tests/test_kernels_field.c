@@ -83,6 +83,32 @@ TEST(kernels, field) {
     }
 }
 
+/* Arrays with room for more points than there are, so that the host need not know: NaN behind them goes nowhere, and is not
+ * written. Blocks without a point are among those that add up the weights' gradients. */
+TEST(kernels, field_with_room_for_more) {
+    enum { ROOM = 150 };
+    static const field_case few[] = {
+        {.start = {0, 1}}, {.start = {0, 3, 3, 40}}, {.start = {0, 0, 0}}, {.start = {0, 9, 70}}};
+    for (size_t c = 0; c < sizeof few / sizeof *few; c++) {
+        const plx_field_size s = fields[c].size;
+        const size_t M = (size_t)few[c].start[s.N], all = M + ROOM;
+        float *coords = array(5 * all, 1), *dvalues = array(4 * all, 2);
+        for (size_t i = 5 * M; i < 5 * all; i++) coords[i] = NAN;
+        for (size_t i = 4 * M; i < 4 * all; i++) dvalues[i] = NAN;
+        const plx_points points = {(int)all, int_array(few[c].start, (size_t)s.N + 1), coords};
+        const plx_field_tensors p = make_tensors(s, 10, 0.3f);
+        PAIR(values, 4 * all, 3);
+        const plx_field_tensors d[2] = {make_tensors(s, 20, 1), make_tensors(s, 20, 1)};
+        ON_BOTH(k->field_fwd(s, &p, points, values[out]); k->field_bwd(s, &p, points, dvalues, &d[out]))
+        expect_close("field values", values[1], values[0], 4 * all, 2e-5);
+        size_t size[9];
+        sizes_of(s, size);
+        float *const *seen = (float *const *)&d[1], *const *ref = (float *const *)&d[0];
+        for (int k = 0; k < 9; k++) expect_close("a gradient with room", seen[k], ref[k], size[k], 5e-5);
+        free_arrays();
+    }
+}
+
 /* The same bits on 1 and 2 threads, with denormal numbers among the texels. */
 TEST(kernels, field_has_the_same_bits_on_two_threads) {
     const int threads = omp_get_max_threads();

@@ -16,6 +16,12 @@ TESTED(condition_channels)
 TESTED(disturb)
 TESTED(cell_points)
 TESTED(cell_occupied)
+TESTED(grow_cells)
+TESTED(march_starts)
+TESTED(march_samples)
+TESTED(round_starts)
+TESTED(round_samples)
+TESTED(add_round)
 
 static const plx_rng rng = {7, 7};
 
@@ -180,5 +186,69 @@ TEST(kernels, cells) {
     PAIR(occupied, (GRID * GRID * GRID + 3) / 4, 3); /* bytes */
     ON_BOTH(k->cell_occupied(COUNT, cells, POINTS, values, 0.8f, (unsigned char *)occupied[out]))
     EXPECT(memcmp(occupied[0], occupied[1], GRID * GRID * GRID) == 0, "occupied cells differ");
+    PAIR(grown, (GRID * GRID * GRID + 3) / 4, 4);
+    for (int stride = 1; stride < GRID * GRID * GRID; stride *= GRID) {
+        ON_BOTH(k->grow_cells(GRID, stride, (unsigned char *)occupied[0], (unsigned char *)grown[out]))
+        EXPECT(memcmp(grown[0], grown[1], GRID * GRID * GRID) == 0, "grown cells differ, stride %d", stride);
+    }
     free_arrays();
+}
+
+/* Rays through a grid of which some cells are occupied: the same samples, to the bit, in all of it and in those; then a picture's
+ * rounds over them. Of many rays, so that the sums of their counts take several turns. */
+TEST(kernels, marches) {
+    enum { MANY = 1103, GRID = 13, MOST = 7 };
+    plx_ray many[MANY];
+    const float *numbers = array(8 * MANY, 300);
+    for (int r = 0; r < MANY; r++) {
+        const float *n = numbers + 8 * r;
+        float norm = sqrtf(n[3] * n[3] + n[4] * n[4] + n[5] * n[5]);
+        for (int k = 0; k < 3; k++)
+            many[r].direction[k] = n[3 + k] / norm, many[r].origin[k] = 0.3f * n[k] - many[r].direction[k];
+        many[r].t0 = 0.4f + 0.1f * n[6], many[r].t1 = many[r].t0 + (r % 7 ? fabsf(n[7]) : 0);
+    }
+    unsigned char cells[GRID * GRID * GRID + 3];
+    for (size_t i = 0; i < sizeof cells; i++) cells[i] = plx_rng_uniform(rng, i) < 0.4f;
+    for (int c = 0; c < 4; c++) {
+        const plx_ray *rays = structs(many, sizeof *many, MANY);
+        const unsigned char *occupied = structs(cells, sizeof(float), sizeof cells / sizeof(float));
+        const plx_march m = {0.045f, 0.5f, GRID, c % 2 ? occupied : NULL, c / 2, rng};
+        int *start[2] = {int_array((const int[MANY + 1]){0}, MANY + 1),
+                         int_array((const int[MANY + 1]){0}, MANY + 1)};
+        ON_BOTH(k->march_starts(MANY, rays, m, start[out]))
+        EXPECT(memcmp(start[0], start[1], sizeof(int) * (MANY + 1)) == 0, "march %d: other numbers", c);
+        const int S = start[0][MANY];
+        EXPECT(S > MANY, "march %d: %d samples", c, S);
+        PAIR(t, (size_t)S, 1);
+        PAIR(length, (size_t)S, 2);
+        ON_BOTH(k->march_samples(MANY, rays, m, start[0], t[out], length[out]))
+        EXPECT(memcmp(t[0], t[1], sizeof(float) * (size_t)S) == 0, "march %d: other samples", c);
+        EXPECT(memcmp(length[0], length[1], sizeof(float) * (size_t)S) == 0, "march %d: other lengths", c);
+
+        const plx_rays samples = {MANY, S, start[0], t[0], length[0]};
+        int *next[2], *of_round[2];
+        PAIR(light, MANY, 3);
+        PAIR(out5, 5 * MANY, 4);
+        const float *composite = array(5 * MANY, 5);
+        for (int out = 0; out < 2; out++)
+            next[out] = int_array(start[0], MANY + 1), of_round[out] = int_array(start[0], MANY + 1);
+        for (int round = 0; round < 2; round++) {
+            ON_BOTH(k->round_starts(samples, next[out], light[out], 0.1f, MOST, of_round[out]))
+            EXPECT(memcmp(of_round[0], of_round[1], sizeof(int) * (MANY + 1)) == 0, "other rays go on");
+            const size_t s = (size_t)of_round[0][MANY];
+            EXPECT(s > MANY / 4 && s < (size_t)S, "%zu of %d samples in a round", s, S);
+            PAIR(part, s, 6);
+            PAIR(part_length, s, 7);
+            ON_BOTH(k->round_samples(samples, next[0], of_round[0], part[out], part_length[out]))
+            EXPECT(memcmp(part[0], part[1], sizeof(float) * s) == 0, "other samples in a round");
+            EXPECT(memcmp(part_length[0], part_length[1], sizeof(float) * s) == 0,
+                   "other lengths in a round");
+            ON_BOTH(k->add_round(MANY, of_round[0], composite, next[out], light[out], out5[out]))
+            EXPECT(memcmp(next[0], next[1], sizeof(int) * MANY) == 0, "rays go on elsewhere");
+            expect_close("light", light[1], light[0], MANY, 1e-6);
+            expect_close("add_round", out5[1], out5[0], 5 * MANY, 1e-6);
+            memcpy(light[1], light[0], sizeof(float) * MANY);
+        }
+        free_arrays();
+    }
 }

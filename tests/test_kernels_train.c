@@ -1,6 +1,7 @@
 /* Losses and the optimiser of the table under test against `ref`; what they are to mean is in test_kernels_step.c. */
 #include "tests/kernel_check.h"
 
+TESTED(noise_views)
 TESTED(lp_fwd)
 TESTED(lp_bwd)
 TESTED(loss_sum_fwd)
@@ -49,6 +50,36 @@ TEST(kernels, losses) {
         expect_close("sum of losses, da", da[1], da[0], 1, 1e-7);
         free_arrays();
     }
+}
+
+/* Views of an odd number of values, each with another target. Normal numbers differ by the last bits of sin, cos and log in double;
+ * host and card round sums alike. */
+TEST(kernels, views_with_noise) {
+    enum { N = 4, EACH = 1021 };
+    plx_noising levels[N];
+    memset(levels, 0, sizeof levels);
+    for (int n = 0; n < N; n++)
+        levels[n] =
+            (plx_noising){0.9 - 0.2 * n, 0.3 + 0.2 * n, (enum plx_noise_target)(n % 3), 0.5f * (float)n};
+    const plx_noising *noise = bytes_array(levels, sizeof levels);
+    const float *views = array(N * EACH, 1);
+    PAIR(z, N * EACH, 2);
+    PAIR(target, N * EACH, 3);
+    PAIR(weight, N * EACH, 4);
+    ON_BOTH(k->noise_views(N, EACH, noise, (plx_rng){5, 6}, views, z[out], target[out], weight[out]))
+    expect_close("z", z[1], z[0], N * EACH, 1e-7);
+    expect_close("target", target[1], target[0], N * EACH, 1e-7);
+    expect_close("weight", weight[1], weight[0], N * EACH, 0);
+    for (int i = 0; i < N * EACH; i += 17) {
+        const plx_noising l = levels[i / EACH];
+        const double x = views[i], eps = plx_rng_normal((plx_rng){5, 6}, (uint64_t)i);
+        const double wanted = l.target == PLX_TARGET_V       ? l.alpha * eps - l.sigma * x
+                              : l.target == PLX_TARGET_NOISE ? eps
+                                                             : x;
+        EXPECT(fabs(z[1][i] - (l.alpha * x + l.sigma * eps)) < 1e-6 && fabs(target[1][i] - wanted) < 1e-6,
+               "value %d: z %g, target %g", i, z[1][i], target[1][i]);
+    }
+    free_arrays();
 }
 
 /* Chunks of odd sizes, one frozen, one empty; steps without and with clipping, then one with an infinite gradient. */

@@ -166,6 +166,12 @@ static __device__ __forceinline__ int plx_cuda_object_of(const int *start, int N
     return low;
 }
 
+/* The points of N objects, as many as there are. */
+static __device__ __forceinline__ plx_points plx_cuda_counted(plx_points points, int N) {
+    points.M = points.start[N];
+    return points;
+}
+
 /* Coordinates of point m; beyond the last one the planes' middle. */
 static __device__ __forceinline__ void plx_cuda_coords(const plx_points &points, int m, float q[5]) {
     for (int k = 0; k < 5; k++) q[k] = m < points.M ? points.coords[5 * (size_t)m + (size_t)k] : 0;

@@ -324,6 +324,7 @@ static __device__ __forceinline__ void field_backward_block(const S &s, const fi
 template <class S>
 static __global__ void __launch_bounds__(2 * S::H, 256 / (2 * S::H))
     field_backward(S s, field_backward_arguments a) {
+    a.points = plx_cuda_counted(a.points, s.N);
     constexpr int W1 = S::I % 16 > 8 ? S::I / 16 + 1 : S::I / 16;
     constexpr int LEFT = S::I > 16 * W1 ? S::I - 16 * W1 : 0;
     field_backward_block<S, 8, 4, 64, true, W1, S::H / 16, LEFT>(s, a);
@@ -331,6 +332,7 @@ static __global__ void __launch_bounds__(2 * S::H, 256 / (2 * S::H))
 
 static __global__ void __launch_bounds__(256)
     field_backward_any(plx_field_size s, field_backward_arguments a) {
+    a.points = plx_cuda_counted(a.points, s.N);
     field_backward_block<plx_field_size, 4, 4, 16, false, 1, 1, 0>(s, a);
 }
 
@@ -338,12 +340,15 @@ static __global__ void __launch_bounds__(256)
 
 enum { SUMS = 32, SEGMENTS = 8 }; /* numbers a block, and how many threads add up one */
 
+/* Of the `blocks` that had a tile of `tile` points. */
 static __global__ void __launch_bounds__(SUMS *SEGMENTS)
-    field_add_slabs(plx_field_size s, int blocks, const float *slabs, plx_field_tensors dp) {
+    field_add_slabs(plx_field_size s, int blocks, int tile, const int *start, const float *slabs,
+                    plx_field_tensors dp) {
     PLX_SHARED(double, part, [SEGMENTS][SUMS]);
     const int lane = (int)threadIdx.x % SUMS, segment = (int)threadIdx.x / SUMS, count = field_slab_floats(s);
     int at = (int)blockIdx.x * SUMS + lane;
     double sum = 0;
+    blocks = min(blocks, (start[s.N] + tile - 1) / tile);
     const int end = (segment + 1) * blocks / SEGMENTS;
     for (int b = segment * blocks / SEGMENTS; b < end && at < count; b++)
         sum += (double)slabs[(size_t)b * (size_t)count + (size_t)at];
@@ -390,7 +395,7 @@ static __global__ void field_scatter(plx_field_size s, plx_points points, const 
     const int D = plx_cuda_channels(s), C = s.C;
     const size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x, m = at / (size_t)D;
     int c = (int)(at % (size_t)D);
-    if (m >= (size_t)points.M || !field_finite(*most)) return;
+    if (m >= (size_t)points.start[s.N] || !field_finite(*most)) return;
     float d = dx[m * (size_t)field_dx_floats(s) + (size_t)c];
     if (d == 0) return;
     float q[5];
@@ -516,7 +521,8 @@ extern "C" void plx_cuda_field_bwd(plx_field_size s, const plx_field_tensors *p,
     const bool weights = dp->w1 || dp->b1 || dp->w2 || dp->b2 || dp->w3 || dp->b3,
                planes = dp->xy || dp->xz || dp->yz;
     if (points.M == 0 || !(weights || planes)) return;
-    const unsigned blocks = plx_cuda_field_blocks(points.M, model || fit ? 64 : 16, 264);
+    const int tile = model || fit ? 64 : 16;
+    const unsigned blocks = plx_cuda_field_blocks(points.M, tile, 264);
     const field_scratch scratch = field_divide(s, points.M, blocks);
     const size_t sums = scratch.xy + scratch.xz + scratch.yz + 1;
     const field_backward_arguments a = {.p = *p,
@@ -539,7 +545,7 @@ extern "C" void plx_cuda_field_bwd(plx_field_size s, const plx_field_tensors *p,
         const plx_field_tensors d = *dp;
         const float *slabs = scratch.slabs;
         PLX_LAUNCH(field_add_slabs, plx_cuda_blocks((size_t)field_slab_floats(s), SUMS), SUMS * SEGMENTS, 0,
-                   s, (int)blocks, slabs, d);
+                   s, (int)blocks, tile, points.start, slabs, d);
     }
     if (planes) field_add_planes(s, points, scratch, dp);
 }

@@ -80,13 +80,13 @@ static __device__ __forceinline__ void field_forward_block(const S &s, const plx
 template <class S>
 static __global__ void __launch_bounds__(2 * S::H, 384 / (2 * S::H))
     field_forward(S s, plx_field_tensors p, const float *packed, plx_points points, float *values) {
-    field_forward_block<S, 8, 8, 128, true>(s, p, packed, points, values);
+    field_forward_block<S, 8, 8, 128, true>(s, p, packed, plx_cuda_counted(points, s.N), values);
 }
 
 static __global__ void __launch_bounds__(256)
     field_forward_any(plx_field_size s, plx_field_tensors p, const float *packed, plx_points points,
                       float *values) {
-    field_forward_block<plx_field_size, 4, 4, 16, false>(s, p, packed, points, values);
+    field_forward_block<plx_field_size, 4, 4, 16, false>(s, p, packed, plx_cuda_counted(points, s.N), values);
 }
 
 /* Whether these sizes have a kernel of their own, and a block of the card the memory for it. */

@@ -1,4 +1,5 @@
-/* What a step asks of its rays, and renders as conditions: kernels_rays.c on the card. */
+/* What a step asks of its rays, renders as conditions, and views with noise: kernels_rays.c, and of kernels_train.c the noise, on
+ * the card. */
 #include "nerf/core/philox.h"
 #include "nerf/tensor/cuda_kernels.h"
 #include "nerf/tensor/cuda_launch.h"
@@ -175,4 +176,34 @@ extern "C" void plx_cuda_disturb(plx_disturbance d, int H, int W, float *scratch
     }
     if (d.shifted) PLX_LAUNCH(shifted, plx_cuda_blocks((size_t)pixels, THREADS), THREADS, 0, d, pixels, rgba);
     PLX_LAUNCH(noised, plx_cuda_blocks((size_t)pixels + 1, THREADS), THREADS, 0, d, 4 * pixels, rgba);
+}
+
+/* ---- views with noise ----------------------------------------------------------------------------------------------------- */
+
+/* Thread b has the block b of four normal numbers. */
+static __global__ void __launch_bounds__(THREADS)
+    noised_views(size_t count, size_t each, const plx_noising *noise, plx_rng rng, const float *views,
+                 float *z, float *target, float *weight) {
+    const size_t block = thread_number();
+    if (4 * block >= count) return;
+    float normal[4];
+    plx_philox_normals(rng, block, normal);
+    for (size_t k = 0; k < 4 && 4 * block + k < count; k++) {
+        const size_t i = 4 * block + k;
+        const plx_noising n = noise[i / each];
+        const double x = views[i], eps = normal[k];
+        z[i] = (float)fma(n.alpha, x, n.sigma * eps);
+        target[i] = n.target == PLX_TARGET_V       ? (float)fma(n.alpha, eps, -(n.sigma * x))
+                    : n.target == PLX_TARGET_NOISE ? normal[k]
+                                                   : views[i];
+        weight[i] = n.weight;
+    }
+}
+
+extern "C" void plx_cuda_noise_views(int N, size_t each, const plx_noising *noise, plx_rng rng,
+                                     const float *views, float *z, float *target, float *weight) {
+    const size_t count = (size_t)N * each;
+    if (count)
+        PLX_LAUNCH(noised_views, plx_cuda_blocks(plx_cuda_blocks(count, 4), THREADS), THREADS, 0, count, each,
+                   noise, rng, views, z, target, weight);
 }

@@ -34,16 +34,17 @@ typedef struct plx_field_tensors {
 
 /* Points are packed by object: those of object n are start[n] .. start[n+1]-1. coords (M,5): u v x y z in
  * [-1,1]; XY is read at (row v, column u), XZ at (row z, column x), YZ at (row y, column z). The arrays lie
- * in the device's memory, their totals (M here, S below) on the host. */
+ * in the device's memory. On the host are M here and S below: how many there are, or, where only the device has counted
+ * them, how many there is room for; kernels take the number from start. */
 typedef struct plx_points {
-    int M; /* = start[N] */
+    int M; /* >= start[N] */
     const int *start;
     const float *coords;
 } plx_points;
 
 /* Samples packed by ray: those of ray r are start[r] .. start[r+1]-1, front to back. */
 typedef struct plx_rays {
-    int R, S; /* S = start[R] */
+    int R, S; /* S >= start[R] */
     const int *start;
     const float *t;      /* (S) distance of the sample's point */
     const float *length; /* (S) of its interval, world units */

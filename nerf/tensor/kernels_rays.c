@@ -1,5 +1,6 @@
 /* Rays, samples and targets, one version for `ref` and `cpu`: plain loops, in parallel where that pays. */
 #include "nerf/tensor/kernels.h"
+#include "nerf/tensor/march.h"
 
 #include <math.h>
 #include <string.h>
@@ -201,6 +202,86 @@ static void cell_occupied(int count, const int *cells, int points, const float *
         float most = 0;
         for (int k = 0; k < points; k++) most = fmaxf(most, values[4 * (size_t)(i * points + k)]);
         occupied[cells[i]] = most > least;
+    }
+}
+
+static void grow_cells(int grid, int stride, const unsigned char *in, unsigned char *out) {
+    for (int first = 0; first < grid * grid * grid; first += stride * grid)
+        for (int k = 0; k < grid; k++) {
+            const int at = first + k * stride, before = k > 0 ? -stride : 0,
+                      behind = k + 1 < grid ? stride : 0;
+            for (int i = at; i < at + stride; i++) out[i] = in[i] | in[i + before] | in[i + behind];
+        }
+}
+
+/* ---- samples in occupied cells ------------------------------------------------------------------------------------------ */
+
+static plx_ray_march march_of(const plx_ray *rays, int r, const plx_march *m) {
+    const float offset = m->drawn ? plx_rng_uniform(m->rng, (uint64_t)r) : 0.5f;
+    return plx_march_of(&rays[r], m->step, m->grid, m->radius, offset);
+}
+
+static inline bool is_empty(const plx_march *m, const plx_ray_march *ray, float t) {
+    return m->occupied && !m->occupied[plx_march_cell(ray, m->grid, t)];
+}
+
+static void sum_counts(int R, int *start) {
+    start[0] = 0;
+    for (int r = 0; r < R; r++) start[r + 1] += start[r];
+}
+
+static void march_starts(int R, const plx_ray *rays, plx_march m, int *start) {
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < R; r++) {
+        const plx_ray_march ray = march_of(rays, r, &m);
+        int count = m.occupied ? 0 : ray.count;
+        for (int i = 0; m.occupied && i < ray.count; i++)
+            count += !is_empty(&m, &ray, plx_march_place(&ray, i));
+        start[r + 1] = count;
+    }
+    sum_counts(R, start);
+}
+
+static void march_samples(int R, const plx_ray *rays, plx_march m, const int *start, float *t,
+                          float *length) {
+#pragma omp parallel for schedule(static)
+    for (int r = 0; r < R; r++) {
+        const plx_ray_march ray = march_of(rays, r, &m);
+        for (int i = 0, at = start[r]; i < ray.count; i++) {
+            const float here = plx_march_place(&ray, i);
+            if (is_empty(&m, &ray, here)) continue;
+            t[at] = here;
+            length[at++] = ray.step;
+        }
+    }
+}
+
+/* ---- a picture's rounds --------------------------------------------------------------------------------------------------- */
+
+static void round_starts(plx_rays samples, const int *next, const float *light, float spent, int most,
+                         int *start) {
+    for (int r = 0; r < samples.R; r++) {
+        const int left = samples.start[r + 1] - next[r];
+        start[r + 1] = left <= 0 || light[r] < spent ? 0 : left < most ? left : most;
+    }
+    sum_counts(samples.R, start);
+}
+
+static void round_samples(plx_rays samples, const int *next, const int *start, float *t, float *length) {
+    for (int r = 0; r < samples.R; r++) {
+        const size_t count = (size_t)(start[r + 1] - start[r]);
+        memcpy(t + start[r], samples.t + next[r], sizeof(float) * count);
+        memcpy(length + start[r], samples.length + next[r], sizeof(float) * count);
+    }
+}
+
+static void add_round(int R, const int *start, const float *composite, int *next, float *light, float *out) {
+    for (int r = 0; r < R; r++) {
+        const float *of_ray = composite + 5 * (size_t)r;
+        if (start[r + 1] == start[r]) continue;
+        for (int c = 0; c < 5; c++) out[5 * (size_t)r + (size_t)c] += light[r] * of_ray[c];
+        light[r] *= 1 - of_ray[3];
+        next[r] += start[r + 1] - start[r];
     }
 }
 

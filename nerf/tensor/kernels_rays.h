@@ -2,6 +2,8 @@
 #ifndef PLX_KERNELS_RAYS_H
 #define PLX_KERNELS_RAYS_H
 
+#include <stdbool.h>
+
 #include "nerf/core/ray.h"
 #include "nerf/core/rng.h"
 #include "nerf/tensor/frame.h"
@@ -19,6 +21,15 @@ typedef struct plx_disturbance {
 } plx_disturbance;
 
 enum { PLX_BLUR_REACH = 16 }; /* pixels, at most */
+
+/* Samples in equal intervals of about `step` (march.h), those in empty cells of a grid left out. */
+typedef struct plx_march {
+    float step, radius;
+    int grid;                      /* cells along each axis of the cube [-radius,radius]^3; x fastest */
+    const unsigned char *occupied; /* (grid^3), the device's; NULL: all are */
+    bool drawn; /* ray r's samples are at uniform number r of their intervals; else in the middle */
+    plx_rng rng;
+} plx_march;
 
 /* rays (R). `rng` is the host's. */
 #define PLX_RAYS_KERNEL_LIST(X)                                                                                \
@@ -61,7 +72,20 @@ enum { PLX_BLUR_REACH = 16 }; /* pixels, at most */
     /* occupied (grid^3) of the cells: whether the largest density, values (count points, 4), is above       \
      * `least`. */ \
     X(cell_occupied,                                                                                           \
-      (int count, const int *cells, int points, const float *values, float least, unsigned char *occupied))
+      (int count, const int *cells, int points, const float *values, float least, unsigned char *occupied))    \
+    /* out (grid^3): in, or either neighbour at this distance in memory, along one axis. */                    \
+    X(grow_cells, (int grid, int stride, const unsigned char *in, unsigned char *out))                         \
+    /* start (R+1) of the samples of a march, and the samples. */                                              \
+    X(march_starts, (int R, const plx_ray *rays, plx_march m, int *start))                                     \
+    X(march_samples, (int R, const plx_ray *rays, plx_march m, const int *start, float *t, float *length))     \
+    /* A picture in rounds: the next samples, from next (R) on and at most `most` a ray, of rays of whose    \
+     * light (R) at least `spent` is left: start (R+1), and copies of them. */ \
+    X(round_starts,                                                                                            \
+      (plx_rays samples, const int *next, const float *light, float spent, int most, int *start))              \
+    X(round_samples, (plx_rays samples, const int *next, const int *start, float *t, float *length))           \
+    /* composite (R,5) of a round: out (R,5) += light composite, light *= 1 - opacity, next (R) goes on;     \
+     * rays without samples in it stay as they are. */ \
+    X(add_round, (int R, const int *start, const float *composite, int *next, float *light, float *out))
 
 struct plx_kernels;
 void plx_kernels_rays(struct plx_kernels *table); /* fills: the same for `ref` and `cpu` */

@@ -4,6 +4,21 @@
 
 #include <math.h>
 
+/* The sums are fused, as they are on the card. */
+static void noise_views(int N, size_t each, const plx_noising *noise, plx_rng rng, const float *views,
+                        float *z, float *target, float *weight) {
+    plx_rng_fill_normal(rng, z, (size_t)N * each);
+    for (const plx_noising *n = noise; n < noise + N; n++)
+        for (size_t i = 0; i < each; i++, views++, z++) {
+            const double x = *views, eps = *z;
+            *z = (float)fma(n->alpha, x, n->sigma * eps);
+            *target++ = n->target == PLX_TARGET_V       ? (float)fma(n->alpha, eps, -(n->sigma * x))
+                        : n->target == PLX_TARGET_NOISE ? (float)eps
+                                                        : *views;
+            *weight++ = n->weight;
+        }
+}
+
 static void lp_fwd(size_t n, int p, const float *x, const float *y, const float *weight, double *weight_sum,
                    float *loss) {
     double sum = 0, weights = 0;

@@ -5,7 +5,19 @@
 
 #include <stddef.h>
 
+#include "nerf/core/rng.h"
+
 enum { PLX_LOSS_TERMS = 9 };
+
+/* What a denoiser is asked for: v = alpha eps - sigma x, the noise eps, or the view x. */
+enum plx_noise_target { PLX_TARGET_V, PLX_TARGET_NOISE, PLX_TARGET_VIEW };
+
+/* A view's noise. */
+typedef struct plx_noising {
+    double alpha, sigma; /* z = alpha x + sigma eps */
+    enum plx_noise_target target;
+    float weight; /* of its loss */
+} plx_noising;
 
 /* One-element losses, or their gradients, in the device's memory; NULL: a gradient that is not wanted. */
 typedef struct plx_loss_terms {
@@ -44,7 +56,10 @@ typedef struct plx_adamw {
      * m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,                                                       \
      * w = (1 - rate decay) w - rate m correct1 / (sqrt(v) correct2 + eps),  ema += (1 - a.ema) (w - ema). */ \
     X(adamw, (plx_adamw a, int chunks, const plx_chunk *chunk, const double *norm, const float *grad,           \
-              float *m, float *v, float *value, float *ema))
+              float *m, float *v, float *value, float *ema))                                                    \
+    /* views, z, target, weight (N,each); noise (N), the device's; eps is normal number i of rng. */            \
+    X(noise_views, (int N, size_t each, const plx_noising *noise, plx_rng rng, const float *views, float *z,    \
+                    float *target, float *weight))
 
 struct plx_kernels;
 void plx_kernels_train(struct plx_kernels *table); /* fills: the same for `ref` and `cpu` */

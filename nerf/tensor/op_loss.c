@@ -23,20 +23,22 @@ static void lp_backward(plx_tape *t, const plx_op *op) {
                                 op->output->grad, x->grad);
 }
 
-plx_tensor *plx_loss_lp(plx_tape *t, plx_tensor *x, const float *y, const float *weight, int p) {
+plx_tensor *plx_loss_lp_on(plx_tape *t, plx_tensor *x, const float *y, const float *weight, int p) {
     PLX_CHECK(p == 1 || p == 2, "loss_lp of %s: p is %d", x->name, p);
-    /* The caller's arrays may be gone by the backward pass: copies live with the step. */
-    size_t bytes = plx_tensor_size(x) * sizeof(float);
-    lp_saved saved = {.y = plx_tape_copy(t, y, bytes),
-                      .weight = weight ? plx_tape_copy(t, weight, bytes) : NULL,
-                      .weight_sum = plx_tape_array(t, sizeof(double)),
-                      .p = p};
+    lp_saved saved = {.y = y, .weight = weight, .weight_sum = plx_tape_array(t, sizeof(double)), .p = p};
     return plx_tape_apply(t, (plx_op){.forward = lp_forward,
                                       .backward = lp_backward,
                                       .properties = PLX_READS_INPUTS,
                                       .output = plx_tape_tensor(t, "loss_lp", PLX_SHAPE(1)),
                                       .input = {x},
                                       .saved = plx_tape_save(t, &saved, sizeof saved)});
+}
+
+plx_tensor *plx_loss_lp(plx_tape *t, plx_tensor *x, const float *y, const float *weight, int p) {
+    /* The caller's arrays may be gone by the backward pass: copies live with the step. */
+    size_t bytes = plx_tensor_size(x) * sizeof(float);
+    return plx_loss_lp_on(t, x, plx_tape_copy(t, y, bytes), weight ? plx_tape_copy(t, weight, bytes) : NULL,
+                          p);
 }
 
 static plx_loss_terms terms_of(const plx_op *op, bool gradients) {

@@ -43,6 +43,8 @@ plx_tensor *plx_attention(plx_tape *t, plx_tensor *q, plx_tensor *k, plx_tensor 
  *   sum_i weight_i |x_i - y_i|^p / sum_i weight_i, p = 1 or 2; y is a constant; weight NULL = ones, or same
  * size. */
 plx_tensor *plx_loss_lp(plx_tape *t, plx_tensor *x, const float *y, const float *weight, int p);
+/* The same of the device's arrays, which live as long as the step. */
+plx_tensor *plx_loss_lp_on(plx_tape *t, plx_tensor *x, const float *y, const float *weight, int p);
 /* sum_k factor_k loss_k */
 plx_tensor *plx_loss_sum(plx_tape *t, int count, plx_tensor *const *losses, const float *factors);
 

@@ -83,7 +83,8 @@ int peer_denoise(peer *p, peer_denoise_arguments *a) {
     for (int n = 0; n < a->N; n++) levels[n] = plx_schedule_at(c->schedule, a->t[n]);
     plx_tensor render = tensor_of(PLX_SHAPE(a->N, a->size, a->size, c->render_channels), a->render, NULL);
     plx_tensor context = tensor_of(PLX_SHAPE(a->N, a->tokens, c->unet.context), a->context, NULL);
-    plx_denoiser_inputs inputs = {.z = a->z, .levels = levels, .render = &render, .context = &context};
+    plx_tensor z = tensor_of(PLX_SHAPE(a->N, a->size, a->size, c->view_channels), a->z, NULL);
+    plx_denoiser_inputs inputs = {.z = &z, .levels = levels, .render = &render, .context = &context};
     plx_tape_reset(p->tape);
     plx_tape_set_recording(p->tape, a->target != NULL);
     plx_tensor *out = plx_denoiser_forward(p->tape, &denoiser, &inputs);
