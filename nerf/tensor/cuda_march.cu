@@ -7,16 +7,6 @@ enum { LANES = PLX_CUDA_LANES, THREADS = 128, SUM_THREADS = 1024 };
 
 /* ---- starts of counts ----------------------------------------------------------------------------------------------------- */
 
-/* x of the warp's lanes up to this one */
-static __device__ __forceinline__ int warp_scan(int x, int lane) {
-#pragma unroll
-    for (int k = 1; k < 32; k *= 2) {
-        const int before = __shfl_up_sync(plx_cuda_all_lanes, x, (unsigned)k);
-        if (lane >= k) x += before;
-    }
-    return x;
-}
-
 /* start[0] = 0, start[r + 1] becomes the sum of those up to it: one block, SUM_THREADS of them at a time. */
 static __global__ void __launch_bounds__(SUM_THREADS) sum_counts(int R, int *start) {
     PLX_SHARED(int, warps, [32]);
@@ -25,10 +15,10 @@ static __global__ void __launch_bounds__(SUM_THREADS) sum_counts(int R, int *sta
     if (thread == 0) start[0] = 0;
     for (int first = 0; first < R; first += SUM_THREADS) {
         const int r = first + thread, count = r < R ? start[r + 1] : 0;
-        int sum = warp_scan(count, lane);
+        int sum = plx_cuda_scan<32>(count, lane);
         if (lane == 31) warps[warp] = sum;
         __syncthreads();
-        if (warp == 0) warps[lane] = warp_scan(warps[lane], lane);
+        if (warp == 0) warps[lane] = plx_cuda_scan<32>(warps[lane], lane);
         __syncthreads();
         if (warp) sum += warps[warp - 1];
         if (r < R) start[r + 1] = before + sum;

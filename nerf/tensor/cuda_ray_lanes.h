@@ -30,14 +30,19 @@ static __device__ __forceinline__ int plx_cuda_rounds(const plx_cuda_ray &a) {
     return rounds;
 }
 
-/* x of the ray's lanes up to this one */
-static __device__ __forceinline__ double plx_cuda_ray_scan(double x, int lane) {
+/* x of a group's lanes up to this one */
+template <int LANES, typename T> static __device__ __forceinline__ T plx_cuda_scan(T x, int lane) {
 #pragma unroll
-    for (int k = 1; k < PLX_CUDA_LANES; k *= 2) {
-        const double before = __shfl_up_sync(plx_cuda_all_lanes, x, (unsigned)k, PLX_CUDA_LANES);
+    for (int k = 1; k < LANES; k *= 2) {
+        const T before = __shfl_up_sync(plx_cuda_all_lanes, x, (unsigned)k, LANES);
         if (lane >= k) x += before;
     }
     return x;
+}
+
+/* The same of the ray's lanes */
+static __device__ __forceinline__ double plx_cuda_ray_scan(double x, int lane) {
+    return plx_cuda_scan<PLX_CUDA_LANES>(x, lane);
 }
 
 /* Of what the scan gave: that before this lane, and that of all. */

@@ -30,15 +30,6 @@ extern "C" void plx_cuda_sample_stratified(int R, const plx_ray *rays, const int
 
 /* ---- importance ----------------------------------------------------------------------------------------------------------- */
 
-static __device__ __forceinline__ double warp_scan(double x, int lane) {
-#pragma unroll
-    for (int k = 1; k < 32; k *= 2) {
-        const double before = __shfl_up_sync(plx_cuda_all_lanes, x, (unsigned)k);
-        if (lane >= k) x += before;
-    }
-    return x;
-}
-
 /* edges (n+1) of the coarse intervals, and the sum (n+1) of their weights, a little more everywhere, up to each. */
 static __device__ __forceinline__ void importance_weights(const plx_rays &coarse, const float *values,
                                                           int begin, int n, float t0, int lane, float *edges,
@@ -49,11 +40,11 @@ static __device__ __forceinline__ void importance_weights(const plx_rays &coarse
         const int i = first + lane;
         const float length = i < n ? coarse.length[begin + i] : 0,
                     step = i < n ? values[4 * (size_t)(begin + i)] * length : 0;
-        const double taus = warp_scan((double)step, lane),
+        const double taus = plx_cuda_scan<32>((double)step, lane),
                      before = __shfl_up_sync(plx_cuda_all_lanes, taus, 1);
         const float light = expf(-(float)(lane ? tau + before : tau));
-        const double sums = warp_scan(i < n ? (double)(light * -expm1f(-step) + 1e-3f) : 0, lane),
-                     lengths = warp_scan((double)length, lane);
+        const double sums = plx_cuda_scan<32>(i < n ? (double)(light * -expm1f(-step) + 1e-3f) : 0, lane),
+                     lengths = plx_cuda_scan<32>((double)length, lane);
         if (i < n) edges[i + 1] = (float)(edge + lengths), cumulative[i + 1] = (float)(sum + sums);
         tau += __shfl_sync(plx_cuda_all_lanes, taus, 31);
         sum += __shfl_sync(plx_cuda_all_lanes, sums, 31);
