@@ -4,13 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-TESTED(lp_fwd)
-TESTED(lp_bwd)
-TESTED(loss_sum_fwd)
-TESTED(loss_sum_bwd)
-TESTED(gradient_norm)
-TESTED(adamw)
-
 static const plx_rng rng = {5, 5};
 
 /* ---- samples ------------------------------------------------------------------------------------------------------- */

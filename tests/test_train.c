@@ -1,6 +1,7 @@
 /* Training, on spheres whose every pixel follows from algebra. */
 #include "diffusion/model.h"
 #include "nerf/field.h"
+#include "tests/losses.h"
 #include "tests/small_set.h"
 #include "tests/spheres.h"
 #include "tests/test.h"
@@ -21,18 +22,6 @@ static plx_train_options small(enum plx_train_stage stage, const char *folder) {
     o.log_every = 1;
     o.folder = folder;
     return o;
-}
-
-typedef struct losses {
-    int count, stop_after;
-    double value[512];
-} losses;
-
-static int watch(const plx_progress *p, void *user) {
-    losses *l = user;
-    const char *number = p->note ? strrchr(p->note, ' ') : NULL;
-    if (number && l->count < 512) l->value[l->count++] = atof(number);
-    return l->stop_after && p->done >= l->stop_after;
 }
 
 static int same_files(const char *a, const char *b) {

@@ -2,6 +2,7 @@
 #include "diffusion/condition.h"
 #include "diffusion/train_record.h"
 #include "diffusion/two_fold.h"
+#include "tests/losses.h"
 #include "tests/small_set.h"
 #include "tests/spheres.h"
 #include "tests/test.h"
@@ -53,18 +54,6 @@ static int field_of(const char *name, int fold, const char *init, char model[300
     o.heads = heads;
     o.fold = fold;
     return plx_train(&o, halved_batch, &fold, NULL, NULL, NULL);
-}
-
-typedef struct losses {
-    int count, stop_after;
-    double value[16];
-} losses;
-
-static int watch(const plx_progress *p, void *user) {
-    losses *l = user;
-    const char *number = p->note ? strrchr(p->note, ' ') : NULL;
-    if (number && l->count < 16) l->value[l->count++] = atof(number);
-    return l->stop_after && p->done >= l->stop_after;
 }
 
 /* Trains a denoiser on spheres of `half`, from the field of `init`; two-fold if there are models. */
